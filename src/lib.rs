@@ -1,0 +1,13 @@
+//! Gatepost: an auth gateway in front of unmodified MCP servers.
+//!
+//! The modules form layers, and arrows only point down: `config` builds the settings of every layer below
+//! it; `gateway` does the IO; `token` turns an access token into a principal; `policy` decides; `oauth`,
+//! `mcp` and `rejection` hold the words of the standards as values. `ARCHITECTURE.md` has the picture.
+
+pub mod config;
+pub mod gateway;
+pub mod mcp;
+pub mod oauth;
+pub mod policy;
+pub mod rejection;
+pub mod token;

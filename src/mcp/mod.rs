@@ -1,0 +1,9 @@
+//! The words of MCP and JSON-RPC as values: strict reading of a message, what it asks for, the mirrored
+//! headers, revisions, server-sent events, list results. Pure: no IO, no clock, no configuration.
+
+pub mod headers;
+pub mod listing;
+pub mod message;
+pub mod operation;
+pub mod revision;
+pub mod sse;

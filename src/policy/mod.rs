@@ -1,0 +1,9 @@
+//! The decision: what a caller's scopes permit on one route. Pure: no IO, no clock, no async, and no knowledge of
+//! tokens. A `Permit` is made here and nowhere else.
+
+pub mod decide;
+pub mod pattern;
+pub mod rule;
+
+pub use decide::Permit;
+pub use rule::{Policy, PolicySettings};
