@@ -1,6 +1,8 @@
 //! Every reason to refuse a request, as facts; and the one table that maps each to its reason word, status and
 //! JSON-RPC code. The reason word is a public contract (header `Gatepost-Reason`, audit field, metric label).
 
+use std::fmt;
+
 use http::StatusCode;
 
 use crate::mcp::message::MessageId;
@@ -56,6 +58,17 @@ pub enum RuleId {
     Default,
     /// Built in: no rule can permit it (an unnamed method, a name that no wildcard may match).
     BuiltIn,
+}
+
+impl fmt::Display for RuleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Required => f.write_str("required_scopes"),
+            Self::Rule(place) => write!(f, "rules[{place}]"),
+            Self::Default => f.write_str("default"),
+            Self::BuiltIn => f.write_str("built_in"),
+        }
+    }
 }
 
 /// The fault of an access token: for the audit record, not for the client.
