@@ -1,0 +1,199 @@
+//! Sends a permitted request to its server and takes the head of the answer. No credential of the client goes with it,
+//! and no header that the server could take for ours unless it is ours.
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+use super::Gateway;
+use super::body;
+use super::route::Route;
+use super::stage::{Authorized, Forwarded, Head, Inspected, Payload, Session};
+use super::trail::Trail;
+use crate::rejection::{Failure, Rejection};
+use crate::token::Principal;
+
+impl Authorized {
+    /// Sends the inspected bytes, once. A 401 or a redirect of the server's is not the client's to follow.
+    pub async fn forward(self, gateway: &Gateway, trail: &mut Trail) -> Result<Forwarded, Rejection> {
+        let Self { inspected, _permit: permit } = self;
+        let Inspected { route, principal, head, payload, session, operation, request_id } = inspected;
+        let request = upstream_request(head, &route, &principal, session.as_ref(), gateway, &payload);
+        let answer = match route.upstream.send(request).await {
+            Ok(answer) => answer,
+            Err(failure) => return Err(Rejection::from(failure).with_id(request_id)),
+        };
+        drop((payload, permit));
+        trail.upstream_status(answer.status());
+        match checked(answer) {
+            Ok(answer) => Ok(Forwarded { route, principal, session, operation, request_id, answer }),
+            Err(failure) => Err(Rejection::from(failure).with_id(request_id)),
+        }
+    }
+}
+
+/// Refuses the answers that would send the client elsewhere.
+fn checked(answer: Response<Incoming>) -> Result<Response<Incoming>, Failure> {
+    let status = answer.status();
+    if status == StatusCode::UNAUTHORIZED {
+        // Its challenge names another authorization server, or ours without our resource.
+        return Err(Failure::UpstreamUnauthorized);
+    }
+    if status.is_redirection() {
+        let location = answer.headers().get(header::LOCATION).map(|to| String::from_utf8_lossy(to.as_bytes()).into());
+        return Err(Failure::UpstreamProtocol { detail: "the server answered with a redirect", location });
+    }
+    Ok(answer)
+}
+
+/// The request as the server gets it: path and query from the route, headers cleaned, the bytes that were inspected.
+fn upstream_request(
+    head: Head,
+    route: &Route,
+    principal: &Principal,
+    session: Option<&Session>,
+    gateway: &Gateway,
+    payload: &Payload,
+) -> Request<body::Body> {
+    let Head { method, headers, peer, authority } = head;
+    let trusted = gateway.trusted_proxies.iter().any(|net| net.contains(&peer.address.ip().to_canonical()));
+    let mut headers = clean(headers, route, trusted);
+    set_forwarded(&mut headers, &peer.address.ip().to_canonical().to_string(), &authority, gateway.public_https);
+    set_identity(&mut headers, route, principal);
+    if route.policy.filters_lists() {
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    }
+    if let Some(session) = session
+        && let Ok(id) = HeaderValue::from_str(&session.upstream)
+    {
+        headers.insert("mcp-session-id", id);
+    }
+    let body = if method == Method::POST {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(payload.bytes.len()));
+        body::full(payload.bytes.clone())
+    } else {
+        body::empty()
+    };
+    let mut request = Request::new(body);
+    *request.method_mut() = method;
+    *request.uri_mut() = http::Uri::from(route.upstream_settings.path.clone());
+    *request.headers_mut() = headers;
+    request
+}
+
+/// What of the client's headers goes on: nothing hop-by-hop or named by `Connection` (removed before ours are added, so
+/// that it cannot name one of ours), no credentials, and nothing that some server reads as a header of ours.
+fn clean(headers: HeaderMap, route: &Route, trusted: bool) -> HeaderMap {
+    let named: Vec<String> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(|name| String::from_utf8_lossy(name).trim().to_ascii_lowercase())
+        .collect();
+    let mut cleaned = HeaderMap::with_capacity(headers.len() + 8);
+    let mut current = None;
+    for (name, value) in headers {
+        if let Some(name) = name {
+            current = Some(name).filter(|name| passes(name, &named, route, trusted));
+        }
+        if let Some(name) = &current {
+            cleaned.append(name.clone(), value);
+        }
+    }
+    cleaned
+}
+
+fn passes(name: &HeaderName, named_by_connection: &[String], route: &Route, trusted: bool) -> bool {
+    let written = name.as_str();
+    if named_by_connection.iter().any(|named| named == written) && !END_TO_END.contains(&written) {
+        return false;
+    }
+    // CGI-like servers read `X_Auth.Subject` as `X-Auth-Subject`: every spelling counts as the name itself.
+    let folded = written.replace(['_', '.'], "-");
+    let respelt = folded != written;
+    if REMOVED.contains(&folded.as_str()) || route.identity.iter().any(|(own, _)| own.as_str() == folded) {
+        return false;
+    }
+    let forwarded = folded == "forwarded" || folded == "x-real-ip" || folded.starts_with("x-forwarded-");
+    if forwarded {
+        return trusted && !respelt;
+    }
+    !(respelt && (folded.starts_with("mcp-") || folded == "last-event-id" || END_TO_END.contains(&folded.as_str())))
+}
+
+/// Says whom we forward for (RFC 7239), in both common forms. What a trusted proxy said before stays in front.
+fn set_forwarded(headers: &mut HeaderMap, peer: &str, authority: &str, https: bool) {
+    let proto = if https { "https" } else { "http" };
+    let node = if peer.contains(':') { format!("\"[{peer}]\"") } else { peer.to_owned() };
+    append_listed(headers, header::FORWARDED, &format!("for={node};host=\"{authority}\";proto={proto}"));
+    append_listed(headers, HeaderName::from_static("x-forwarded-for"), peer);
+    for (name, value) in [("x-forwarded-host", authority), ("x-forwarded-proto", proto)] {
+        if !headers.contains_key(name)
+            && let Ok(value) = HeaderValue::from_str(value)
+        {
+            headers.insert(name, value);
+        }
+    }
+}
+
+fn append_listed(headers: &mut HeaderMap, name: HeaderName, element: &str) {
+    let mut list: Vec<u8> = Vec::new();
+    for before in headers.get_all(&name) {
+        list.extend_from_slice(before.as_bytes());
+        list.extend_from_slice(b", ");
+    }
+    list.extend_from_slice(element.as_bytes());
+    if let Ok(value) = HeaderValue::from_bytes(&list) {
+        headers.insert(name, value);
+    }
+}
+
+/// The claims that the route sends. An absent claim leaves no header: what came in under its name is gone already.
+fn set_identity(headers: &mut HeaderMap, route: &Route, principal: &Principal) {
+    for (name, claim) in &route.identity {
+        let Some(value) = principal.claim(claim) else { continue };
+        let encoded = utf8_percent_encode(&value, NOT_VISIBLE).to_string();
+        if let Ok(value) = HeaderValue::from_str(&encoded) {
+            headers.insert(name.clone(), value);
+        }
+    }
+}
+
+/// Everything but visible ASCII and the space between the elements of an array; and `%` itself, so that decoding gives the
+/// claim back.
+const NOT_VISIBLE: &AsciiSet = &CONTROLS.add(b'%');
+
+/// Never sent on: credentials, hop-by-hop headers (RFC 9110 §7.6.1), what we frame or name ourselves, what other
+/// proxies own and servers therefore believe (who calls, which path, which method).
+const REMOVED: [&str; 26] = [
+    "authorization",
+    "cookie",
+    "proxy-authorization",
+    "proxy-authenticate",
+    "proxy-connection",
+    "origin",
+    "upgrade",
+    "expect",
+    "connection",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "content-length",
+    "host",
+    "http2-settings",
+    "x-forwarded-user",
+    "x-forwarded-email",
+    "x-forwarded-groups",
+    "x-forwarded-preferred-username",
+    "x-forwarded-access-token",
+    "gatepost-reason",
+    "x-http-method-override",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-envoy-original-path",
+];
+
+/// What `Connection` can't take away: without it the server would read the request otherwise than we did.
+const END_TO_END: [&str; 6] =
+    ["content-type", "content-encoding", "accept", "mcp-protocol-version", "mcp-method", "mcp-name"];
