@@ -7,3 +7,4 @@ pub mod message;
 pub mod operation;
 pub mod revision;
 pub mod sse;
+pub mod strict;
