@@ -3,10 +3,11 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, header};
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Incoming;
 
 use super::Gateway;
-use super::body::{self, BodyPermit, ReadFault};
+use super::body::{BudgetFault, ReadFault};
+use super::respond;
 use super::route::malformed;
 use super::session::Owner;
 use super::stage::{Authenticated, Head, Inspected, Payload, Session};
@@ -29,7 +30,7 @@ impl Authenticated {
         let payload = match read {
             Ok(payload) => payload,
             Err(failure) => {
-                body::drain(body, &head.headers);
+                respond::drain(body, &head.headers);
                 return Err(failure.into());
             }
         };
@@ -63,15 +64,14 @@ struct Asked {
 
 async fn read_post(head: &Head, body: &mut Incoming, gateway: &Gateway) -> Result<Payload, Failure> {
     check_media_type(&head.headers)?;
-    let budget: BodyPermit = gateway
-        .bodies
-        .reserve(body.size_hint().exact(), gateway.limits.body_bytes_max)
-        .ok_or(Failure::Overloaded { retry_after_secs: 1 })?;
-    let read = body::read_limited(body, gateway.limits.body_bytes_max);
+    let read = gateway.bodies.read(body, gateway.limits.body_bytes_max);
     match tokio::time::timeout(gateway.timeouts.body, read).await {
-        Ok(Ok(bytes)) => Ok(Payload { bytes, _budget: Some(budget) }),
-        Ok(Err(ReadFault::TooLarge)) => Err(Failure::BodyTooLarge),
-        Ok(Err(ReadFault::Broken)) => Err(malformed("the body ended before its length, or its framing is broken")),
+        Ok(Ok((bytes, claim))) => Ok(Payload { bytes, _budget: Some(claim) }),
+        Ok(Err(BudgetFault::Exhausted)) => Err(Failure::Overloaded { retry_after_secs: 1 }),
+        Ok(Err(BudgetFault::Read(ReadFault::TooLarge))) => Err(Failure::BodyTooLarge),
+        Ok(Err(BudgetFault::Read(ReadFault::Broken))) => {
+            Err(malformed("the body ended before its length, or its framing is broken"))
+        }
         Err(_) => Err(Failure::BodyTimeout),
     }
 }

@@ -10,7 +10,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, Version, header};
 use hyper::body::{Body as _, Incoming};
 
-use super::body::{self, Body};
+use super::body::Body;
 use super::listener::Peer;
 use super::route::{self, Endpoint, Route};
 use super::stage::{Head, Routed};
@@ -58,7 +58,7 @@ impl Gateway {
         let surface = match self.surface(&parts, &body, &mut reply) {
             Ok(surface) => surface,
             Err(failure) => {
-                body::drain(body, &parts.headers);
+                respond::drain(body, &parts.headers);
                 return reply.refuse(&failure.into(), trail);
             }
         };

@@ -1,7 +1,9 @@
 //! Answers that the gateway gives itself: refusals with their challenge, and discovery documents.
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Response, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, header};
+
+use hyper::body::Incoming;
 
 use super::body::{self, Body};
 use super::route::Route;
@@ -43,6 +45,14 @@ pub fn document(method: &Method, json: Bytes) -> Response<Body> {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     response
+}
+
+/// Lets a client that is still sending find its answer. One that waits for `100 Continue` sends nothing, and must not be
+/// invited to.
+pub fn drain(body: Incoming, headers: &HeaderMap) {
+    if !headers.contains_key(header::EXPECT) {
+        body::drain(body);
+    }
 }
 
 /// The one Bearer challenge of a refusal. Its `error_description` is the same for every fault of a token: what is wrong

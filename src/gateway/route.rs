@@ -2,6 +2,7 @@
 //! itself is made here, once, from configuration; nothing derives from what a client sends.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -54,6 +55,12 @@ pub struct Table {
     authorities: HashSet<String>,
     default_port: &'static str,
     endpoints: HashMap<String, Endpoint>,
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Route({})", self.name)
+    }
 }
 
 impl Table {

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::settings::SessionKey;
+use crate::token::Principal;
 
 /// The keys: the first seals, all open.
 pub struct SessionSeal {
@@ -23,6 +24,15 @@ pub struct Owner<'a> {
     pub subject: Option<&'a str>,
     pub client: Option<&'a str>,
     pub route: &'a str,
+}
+
+impl<'a> Owner<'a> {
+    /// The owner that `principal` is on `route`.
+    #[must_use]
+    pub fn of(principal: &'a Principal, route: &'a str) -> Self {
+        let (subject, client) = (principal.subject(), principal.client());
+        Self { issuer: principal.issuer().as_str(), subject, client, route }
+    }
 }
 
 impl SessionSeal {

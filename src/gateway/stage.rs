@@ -49,7 +49,8 @@ use http::{HeaderMap, Method, Response};
 use hyper::body::Incoming;
 
 use super::Gateway;
-use super::body::{self, BodyPermit};
+use super::respond;
+use super::body::Claim;
 use super::listener::Peer;
 use super::route::Route;
 use super::trail::Trail;
@@ -126,7 +127,7 @@ pub struct Forwarded {
 #[derive(Debug)]
 pub struct Payload {
     pub(super) bytes: Bytes,
-    pub(super) _budget: Option<BodyPermit>,
+    pub(super) _budget: Option<Claim>,
 }
 
 /// A session id that unsealed for this principal on this route.
@@ -148,7 +149,7 @@ impl Routed {
                 Ok(Authenticated { route, principal, head, body })
             }
             Err(failure) => {
-                body::drain(self.body, &self.head.headers);
+                respond::drain(self.body, &self.head.headers);
                 Err(failure.into())
             }
         }
