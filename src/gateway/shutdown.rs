@@ -20,7 +20,6 @@ impl Trigger {
 impl Shutdown {
     /// A signal that has not been given yet.
     #[must_use]
-    #[expect(clippy::new_ret_no_self, reason = "the two halves exist together or not at all")]
     pub fn new() -> (Trigger, Shutdown) {
         let (sender, receiver) = watch::channel(false);
         (Trigger(sender), Shutdown(receiver))
