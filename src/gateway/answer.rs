@@ -31,9 +31,9 @@ impl Forwarded {
         // These two streams serve whoever holds the token; an answer to a permitted request is always delivered.
         let until_expiry = matches!(operation, Operation::OpenStream | Operation::Listen(_));
         let body = if route.policy.filters_lists() {
-            let shown = Arc::clone(&route);
+            let policy_of = Arc::clone(&route);
             let scopes = principal.scopes().clone();
-            let shows: Shows = Arc::new(move |entry| shown.policy.shows(&scopes, entry));
+            let shows: Shows = Arc::new(move |entry| policy_of.policy.shows(&scopes, entry));
             let bytes_max = gateway.limits.answer_bytes_max;
             head.headers.remove(header::ETAG);
             match (kind, head.status.is_success()) {

@@ -31,7 +31,7 @@ impl AuditSink {
     pub fn start(writer: impl Write + Send + 'static) -> Result<Self, String> {
         let mut prefix = [0_u8; 6];
         aws_lc_rs::rand::fill(&mut prefix).map_err(|_| "the system gives no random bytes".to_owned())?;
-        let prefix = prefix.iter().map(|byte| format!("{byte:02x}")).collect();
+        let prefix = format!("{:012x}", prefix.iter().fold(0_u64, |id, byte| id << 8 | u64::from(*byte)));
         let (queue, entries) = sync_channel(QUEUE_RECORDS_MAX);
         std::thread::Builder::new()
             .name("audit".to_owned())

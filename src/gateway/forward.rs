@@ -11,7 +11,7 @@ use super::route::Route;
 use super::stage::{Authorized, Forwarded, Head, Inspected, Payload, Session};
 use super::trail::Trail;
 use crate::rejection::{Failure, Rejection};
-use crate::token::Principal;
+use crate::token::{ClaimPath, Principal};
 
 impl Authorized {
     /// Sends the inspected bytes, once. A 401 or a redirect of the server's is not the client's to follow.
@@ -57,7 +57,7 @@ fn upstream_request(
 ) -> Request<body::Body> {
     let Head { method, headers, peer, authority } = head;
     let trusted = gateway.trusted_proxies.iter().any(|net| net.contains(&peer.address.ip().to_canonical()));
-    let mut headers = clean(headers, route, trusted);
+    let mut headers = clean(headers, &route.identity, trusted);
     set_forwarded(&mut headers, &peer.address.ip().to_canonical().to_string(), &authority, gateway.public_https);
     set_identity(&mut headers, route, principal);
     if route.policy.filters_lists() {
@@ -83,7 +83,7 @@ fn upstream_request(
 
 /// What of the client's headers goes on: nothing hop-by-hop or named by `Connection` (removed before ours are added, so
 /// that it cannot name one of ours), no credentials, and nothing that some server reads as a header of ours.
-fn clean(headers: HeaderMap, route: &Route, trusted: bool) -> HeaderMap {
+fn clean(headers: HeaderMap, identity: &[(HeaderName, ClaimPath)], trusted: bool) -> HeaderMap {
     let named: Vec<String> = headers
         .get_all(header::CONNECTION)
         .iter()
@@ -94,7 +94,7 @@ fn clean(headers: HeaderMap, route: &Route, trusted: bool) -> HeaderMap {
     let mut current = None;
     for (name, value) in headers {
         if let Some(name) = name {
-            current = Some(name).filter(|name| passes(name, &named, route, trusted));
+            current = Some(name).filter(|name| passes(name, &named, identity, trusted));
         }
         if let Some(name) = &current {
             cleaned.append(name.clone(), value);
@@ -103,7 +103,12 @@ fn clean(headers: HeaderMap, route: &Route, trusted: bool) -> HeaderMap {
     cleaned
 }
 
-fn passes(name: &HeaderName, named_by_connection: &[String], route: &Route, trusted: bool) -> bool {
+fn passes(
+    name: &HeaderName,
+    named_by_connection: &[String],
+    identity: &[(HeaderName, ClaimPath)],
+    trusted: bool,
+) -> bool {
     let written = name.as_str();
     if named_by_connection.iter().any(|named| named == written) && !END_TO_END.contains(&written) {
         return false;
@@ -111,7 +116,7 @@ fn passes(name: &HeaderName, named_by_connection: &[String], route: &Route, trus
     // CGI-like servers read `X_Auth.Subject` as `X-Auth-Subject`: every spelling counts as the name itself.
     let folded = written.replace(['_', '.'], "-");
     let respelt = folded != written;
-    if REMOVED.contains(&folded.as_str()) || route.identity.iter().any(|(own, _)| own.as_str() == folded) {
+    if REMOVED.contains(&folded.as_str()) || identity.iter().any(|(own, _)| own.as_str() == folded) {
         return false;
     }
     let forwarded = folded == "forwarded" || folded == "x-real-ip" || folded.starts_with("x-forwarded-");
@@ -197,3 +202,89 @@ const REMOVED: [&str; 26] = [
 /// What `Connection` can't take away: without it the server would read the request otherwise than we did.
 const END_TO_END: [&str; 6] =
     ["content-type", "content-encoding", "accept", "mcp-protocol-version", "mcp-method", "mcp-name"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The names and values that pass, in the order of the names.
+    fn cleaned(headers: &[(&str, &str)], trusted: bool) -> Vec<(String, String)> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
+        }
+        let identity = [(HeaderName::from_static("x-auth-subject"), ClaimPath::parse("sub").unwrap())];
+        let cleaned = clean(map, &identity, trusted);
+        let mut passed: Vec<_> =
+            cleaned.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
+        passed.sort();
+        passed
+    }
+
+    fn check_removed(name: &str) {
+        let passed = cleaned(&[(name, "forged"), ("accept", "a/b")], false);
+        assert_eq!(passed, [("accept".to_owned(), "a/b".to_owned())], "{name}");
+    }
+
+    fn check_passes(name: &str) {
+        assert_eq!(cleaned(&[(name, "v")], false), [(name.to_owned(), "v".to_owned())], "{name}");
+    }
+
+    #[test]
+    fn credentials_and_hop_by_hop_headers_are_removed() {
+        REMOVED.into_iter().for_each(check_removed);
+        ["authorization", "cookie", "te", "upgrade", "expect", "origin", "host"].into_iter().for_each(check_removed);
+    }
+
+    #[test]
+    fn every_spelling_of_a_header_of_ours_is_removed() {
+        for name in ["x-auth-subject", "x_auth_subject", "x-auth.subject", "x.auth_subject", "x-forwarded-user"] {
+            check_removed(name);
+        }
+        for name in ["forwarded", "x-real-ip", "x_real_ip", "x-forwarded-for", "x-forwarded-proto", "x_forwarded-host"] {
+            check_removed(name);
+        }
+        for name in ["mcp_session_id", "mcp.name", "mcp_method", "content_type", "content_length", "transfer_encoding"] {
+            check_removed(name);
+        }
+    }
+
+    #[test]
+    fn other_headers_pass() {
+        for name in ["accept", "user-agent", "traceparent", "mcp-param-region", "x_custom", "mcp-protocol-version"] {
+            check_passes(name);
+        }
+    }
+
+    #[test]
+    fn what_connection_names_is_removed_but_not_what_the_server_reads_the_request_by() {
+        let passed = cleaned(
+            &[("connection", "close, X-Custom , content-type"), ("x-custom", "1"), ("content-type", "application/json")],
+            false,
+        );
+        assert_eq!(passed, [("content-type".to_owned(), "application/json".to_owned())]);
+    }
+
+    #[test]
+    fn a_trusted_proxy_may_say_whom_it_forwards_for_but_not_who_calls() {
+        let said = [("x-forwarded-for", "192.0.2.1"), ("x_forwarded_for", "forged"), ("x-forwarded-user", "root")];
+        assert_eq!(cleaned(&said, true), [("x-forwarded-for".to_owned(), "192.0.2.1".to_owned())]);
+    }
+
+    #[test]
+    fn repeated_headers_keep_their_values_in_order() {
+        let passed = cleaned(&[("accept", "a"), ("accept", "b")], false);
+        assert_eq!(passed, [("accept".to_owned(), "a".to_owned()), ("accept".to_owned(), "b".to_owned())]);
+    }
+
+    #[test]
+    fn forwarded_headers_append_to_what_a_trusted_proxy_said() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-forwarded-for", HeaderValue::from_static("192.0.2.1"));
+        set_forwarded(&mut headers, "2001:db8::1", "mcp.example.com", true);
+        assert_eq!(headers["x-forwarded-for"], "192.0.2.1, 2001:db8::1");
+        assert_eq!(headers["x-forwarded-host"], "mcp.example.com");
+        assert_eq!(headers["x-forwarded-proto"], "https");
+        assert_eq!(headers["forwarded"], "for=\"[2001:db8::1]\";host=\"mcp.example.com\";proto=https");
+    }
+}

@@ -165,3 +165,54 @@ const BATCH_MAX: usize = 50;
 /// JSON-RPC 2.0 §5.1.
 const INVALID_REQUEST: i32 = -32600;
 const INVALID_PARAMS: i32 = -32602;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(headers: &[(&'static str, &'static str)], read: bool) {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, http::HeaderValue::from_static(value));
+        }
+        assert_eq!(check_media_type(&map).is_ok(), read, "{headers:?}");
+    }
+
+    #[test]
+    fn only_json_in_utf_8_is_read() {
+        for read in [
+            "application/json",
+            "Application/JSON",
+            "application/json; charset=utf-8",
+            "application/json;charset=UTF-8",
+            "application/json ; charset=\"Utf-8\"",
+        ] {
+            check(&[("content-type", read)], true);
+        }
+        for refused in [
+            "",
+            "text/plain",
+            "application/json-rpc",
+            "application/json; charset=utf-16",
+            "application/json; charset=utf-8; charset=utf-7",
+            "application/json; boundary=x",
+            "application/json;",
+            "application/json, text/plain",
+            "application/x-www-form-urlencoded",
+        ] {
+            check(&[("content-type", refused)], false);
+        }
+        check(&[], false);
+        check(&[("content-type", "application/json"), ("content-type", "application/json")], false);
+    }
+
+    #[test]
+    fn encoded_bodies_are_not_read() {
+        let json = ("content-type", "application/json");
+        check(&[json, ("content-encoding", "identity")], true);
+        for encoding in ["gzip", "br", "deflate", "zstd", "gzip, identity", ""] {
+            check(&[json, ("content-encoding", encoding)], false);
+        }
+        check(&[json, ("content-encoding", "identity"), ("content-encoding", "gzip")], false);
+    }
+}

@@ -215,6 +215,7 @@ pub fn check_head(parts: &Parts, headers_max: usize) -> Result<(), Failure> {
 }
 
 /// 400 `malformed_request`.
+#[must_use]
 pub fn malformed(detail: &'static str) -> Failure {
     Failure::MalformedRequest { status: StatusCode::BAD_REQUEST, detail }
 }
