@@ -37,8 +37,12 @@ pub fn check(bytes: &[u8], depth_max: usize) -> Result<(), NotStrict> {
 /// for equality first.
 #[must_use]
 pub fn folds_to(name: &str, defined: &str) -> bool {
-    let visible = name.chars().take_while(|&character| character != '\0').filter(|&character| !is_invisible(character));
-    visible.map(fold).eq(defined.chars().map(|character| character.to_ascii_lowercase()))
+    folded(name).eq(defined.chars().map(|character| character.to_ascii_lowercase()))
+}
+
+/// The characters of `name` as [`folds_to`] compares them.
+pub(super) fn folded(name: &str) -> impl Iterator<Item = char> {
+    name.chars().take_while(|&character| character != '\0').filter(|&character| !is_invisible(character)).map(fold)
 }
 
 /// Why a document is refused.
@@ -63,6 +67,22 @@ pub(super) enum Token<'a> {
     Text(&'a str),
     Array,
     Object,
+}
+
+impl<'a> Token<'a> {
+    /// The string, if it is one.
+    pub(super) fn text(self) -> Option<&'a str> {
+        match self {
+            Token::Text(text) => Some(text),
+            Token::Null
+            | Token::Bool
+            | Token::Unsigned(_)
+            | Token::Signed(_)
+            | Token::Float
+            | Token::Array
+            | Token::Object => None,
+        }
+    }
 }
 
 /// Looks on while a document is read. It cannot influence the reading.
@@ -118,20 +138,17 @@ struct Names<'de> {
 impl<'de, W> Reader<'de, '_, W> {
     /// Notes a member's name; a second one is a fault.
     fn note(&mut self, names: &mut Names<'de>, name: Cow<'de, str>) {
-        let new = match &mut names.many {
-            Some(many) => many.insert(name),
-            None => {
-                let few = self.names.get(names.begin..).unwrap_or_default();
-                if few.contains(&name) {
-                    false
-                } else if few.len() < NAMES_FEW {
-                    self.names.push(name);
-                    true
-                } else {
-                    names.many = Some(self.names.drain(names.begin..).chain([name]).collect());
-                    true
-                }
+        let new = if let Some(many) = &mut names.many {
+            many.insert(name)
+        } else {
+            let few = self.names.get(names.begin..).unwrap_or_default();
+            let new = !few.contains(&name);
+            if few.len() < NAMES_FEW {
+                self.names.push(name);
+            } else {
+                names.many = Some(self.names.drain(names.begin..).chain([name]).collect());
             }
+            new
         };
         if !new {
             // The server may take the first of two equal members where we took the last.
@@ -165,8 +182,9 @@ impl<'de, W: Watch> DeserializeSeed<'de> for Value<'_, 'de, '_, W> {
     }
 }
 
-impl<'de, W: Watch> Value<'_, 'de, '_, W> {
-    fn token<E>(self, token: Token<'_>) -> Result<(), E> {
+impl<W: Watch> Value<'_, '_, '_, W> {
+    #[expect(clippy::unnecessary_wraps, reason = "it ends every `visit_` method for a scalar")]
+    fn scalar<E>(self, token: Token<'_>) -> Result<(), E> {
         self.reader.watch.value(self.place, token);
         Ok(())
     }
@@ -180,27 +198,27 @@ impl<'de, W: Watch> Visitor<'de> for Value<'_, 'de, '_, W> {
     }
 
     fn visit_unit<E>(self) -> Result<(), E> {
-        self.token(Token::Null)
+        self.scalar(Token::Null)
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        self.token(Token::Bool)
+        self.scalar(Token::Bool)
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<(), E> {
-        self.token(Token::Unsigned(value))
+        self.scalar(Token::Unsigned(value))
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<(), E> {
-        self.token(Token::Signed(value))
+        self.scalar(Token::Signed(value))
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        self.token(Token::Float)
+        self.scalar(Token::Float)
     }
 
     fn visit_str<E>(self, value: &str) -> Result<(), E> {
-        self.token(Token::Text(value))
+        self.scalar(Token::Text(value))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
@@ -307,7 +325,7 @@ fn is_invisible(character: char) -> bool {
             | '\u{2060}'..='\u{206F}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{E0000}'..='\u{E0FFF}')
 }
 
-/// The deepest nesting that serde_json reads.
+/// The deepest nesting that `serde_json` reads.
 const DEPTH_MAX: usize = 127;
 
 /// Up to so many members of an object are compared each with each, which is faster than hashing.
