@@ -457,7 +457,8 @@ mod tests {
             let read = text.replace("\r\n", "\n").replace('\r', "\n");
             for event in parse(&stream).iter().filter(|event| event.data.is_some()) {
                 let out = event.with_data(text.as_bytes());
-                prop_assert_eq!(reference(&out), vec![read.clone()], "{:?}", out);
+                // Not at the stream's start: there, a byte order mark would be one.
+                prop_assert_eq!(reference(&[b"\n", &out[..]].concat()), vec![read.clone()], "{:?}", out);
                 let other = |raw: &[u8]| -> Vec<Vec<u8>> {
                     lines(raw).filter(|line| line.data().is_none()).map(|line| line.content.to_vec()).collect()
                 };
