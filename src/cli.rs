@@ -85,7 +85,10 @@ pub(crate) fn run() -> ExitCode {
 fn with_file(file: &File, then: impl FnOnce(&Path, Settings) -> ExitCode) -> ExitCode {
     let default = || DEFAULT_FILES.map(Path::new).into_iter().find(|path| path.exists());
     let Some(path) = file.config.as_deref().or_else(default) else {
-        eprintln!("error: no routing file: neither {} exists; name one with --config FILE", DEFAULT_FILES.join(" nor "));
+        eprintln!(
+            "error: no routing file: neither {} exists; name one with --config FILE",
+            DEFAULT_FILES.join(" nor ")
+        );
         return ExitCode::from(EX_CONFIG);
     };
     match config::load(path) {
@@ -116,7 +119,8 @@ fn serve(path: &Path, settings: Settings) -> ExitCode {
         let served = runtime.block_on(async {
             let audit = AuditSink::start(std::io::stdout())?;
             let gateway = Arc::new(prepared.start(audit.clone(), Clock::system())?);
-            let listener = TcpListener::bind(listen).await.map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+            let listener =
+                TcpListener::bind(listen).await.map_err(|error| format!("cannot listen on {listen}: {error}"))?;
             for line in summary.lines() {
                 tracing::info!("{line}");
             }

@@ -2,6 +2,7 @@
 //! list and cannot be read never passes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
@@ -13,13 +14,12 @@ use super::body::{self, Body};
 use super::filter::{self, Shows};
 use super::session::Owner;
 use super::stage::{Forwarded, Session};
-use super::stream;
 use crate::mcp::operation::Operation;
 use crate::rejection::{Failure, Rejection};
 
 impl Forwarded {
     /// The answer that the client gets.
-    pub async fn filter(self, gateway: &Gateway) -> Result<Response<Body>, Rejection> {
+    pub async fn filter(self, gateway: &Gateway) -> Result<Answer, Rejection> {
         let Self { route, principal, session, operation, request_id, answer } = self;
         let (mut head, incoming) = answer.into_parts();
         let kind = Kind::of(&head.headers);
@@ -28,8 +28,6 @@ impl Forwarded {
         if let Err(failure) = seal_session(&mut head.headers, session.as_ref(), owner, gateway) {
             return Err(Rejection::from(failure).with_id(request_id));
         }
-        // These two streams serve whoever holds the token; an answer to a permitted request is always delivered.
-        let until_expiry = matches!(operation, Operation::OpenStream | Operation::Listen(_));
         let body = if route.policy.filters_lists() {
             let policy_of = Arc::clone(&route);
             let scopes = principal.scopes().clone();
@@ -57,13 +55,23 @@ impl Forwarded {
         if kind == Kind::EventStream {
             head.headers.remove(header::CONTENT_LENGTH);
         }
-        let body = if until_expiry && kind == Kind::EventStream {
-            stream::until(body, gateway.clock.until(principal.expires_at()))
-        } else {
-            body
-        };
-        Ok(Response::from_parts(head, body))
+        let is_stream = kind == Kind::EventStream && head.status == StatusCode::OK;
+        // These two streams serve whoever holds the token; an answer to a permitted request is always delivered.
+        let lives = (is_stream && matches!(operation, Operation::OpenStream | Operation::Listen(_)))
+            .then(|| gateway.clock.until(principal.expires_at()));
+        Ok(Answer { response: Response::from_parts(head, body), is_stream, lives })
     }
+}
+
+/// An answer of the server's, as the client gets it.
+#[derive(Debug)]
+pub struct Answer {
+    /// Head and body.
+    pub(super) response: Response<Body>,
+    /// Whether it is a stream, for which the audit log has `opened` and `closed`.
+    pub(super) is_stream: bool,
+    /// How long it may last.
+    pub(super) lives: Option<Duration>,
 }
 
 /// How an answer's body is read.
@@ -148,8 +156,7 @@ fn seal_session(
     owner: Owner<'_>,
     gateway: &Gateway,
 ) -> Result<(), Failure> {
-    let broken =
-        |detail| Failure::UpstreamProtocol { detail, location: None };
+    let broken = |detail| Failure::UpstreamProtocol { detail, location: None };
     let mut ids = headers.get_all("mcp-session-id").iter();
     let Some(id) = ids.next() else { return Ok(()) };
     if ids.next().is_some() {
@@ -158,16 +165,13 @@ fn seal_session(
     let id = id.to_str().map_err(|_| broken("the server's session id is not visible ASCII"))?;
     let sealed = match session {
         Some(session) if session.upstream == id => session.sealed.clone(),
-        Some(_) | None => gateway.sessions.seal(id, owner).map_err(|_| broken("the server's session id is unusable"))?,
+        Some(_) | None => {
+            gateway.sessions.seal(id, owner).map_err(|_| broken("the server's session id is unusable"))?
+        }
     };
     let sealed = HeaderValue::from_str(&sealed).map_err(|_| broken("the server's session id is unusable"))?;
     headers.insert("mcp-session-id", sealed);
     Ok(())
-}
-
-/// Whether an answer is a stream, for which the audit log has `opened` and `closed`.
-pub fn is_stream(response: &Response<Body>) -> bool {
-    response.status() == StatusCode::OK && Kind::of(response.headers()) == Kind::EventStream
 }
 
 const REMOVED: [&str; 13] = [

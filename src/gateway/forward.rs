@@ -241,10 +241,12 @@ mod tests {
         for name in ["x-auth-subject", "x_auth_subject", "x-auth.subject", "x.auth_subject", "x-forwarded-user"] {
             check_removed(name);
         }
-        for name in ["forwarded", "x-real-ip", "x_real_ip", "x-forwarded-for", "x-forwarded-proto", "x_forwarded-host"] {
+        for name in ["forwarded", "x-real-ip", "x_real_ip", "x-forwarded-for", "x-forwarded-proto", "x_forwarded-host"]
+        {
             check_removed(name);
         }
-        for name in ["mcp_session_id", "mcp.name", "mcp_method", "content_type", "content_length", "transfer_encoding"] {
+        for name in ["mcp_session_id", "mcp.name", "mcp_method", "content_type", "content_length", "transfer_encoding"]
+        {
             check_removed(name);
         }
     }
@@ -259,7 +261,11 @@ mod tests {
     #[test]
     fn what_connection_names_is_removed_but_not_what_the_server_reads_the_request_by() {
         let passed = cleaned(
-            &[("connection", "close, X-Custom , content-type"), ("x-custom", "1"), ("content-type", "application/json")],
+            &[
+                ("connection", "close, X-Custom , content-type"),
+                ("x-custom", "1"),
+                ("content-type", "application/json"),
+            ],
             false,
         );
         assert_eq!(passed, [("content-type".to_owned(), "application/json".to_owned())]);

@@ -40,8 +40,7 @@ impl Authenticated {
             inspect_message(&head.headers, &payload.bytes, gateway)?
         } else {
             let revision = headers::revision_of(&head.headers).map_err(header_fault)?;
-            let operation =
-                if head.method == Method::GET { Operation::OpenStream } else { Operation::EndSession };
+            let operation = if head.method == Method::GET { Operation::OpenStream } else { Operation::EndSession };
             Asked { revision, operation, request_id: None }
         };
         trail.revision(asked.revision);

@@ -1,7 +1,7 @@
 //! The shell that does IO: listeners, the pipeline, forwarding, streams. It decides nothing that `token` and `policy`
 //! decide, and knows no file format.
 
-mod answer;
+pub mod answer;
 pub mod audit;
 pub mod body;
 mod cors;

@@ -10,12 +10,13 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, Version, header};
 use hyper::body::{Body as _, Incoming};
 
+use super::answer::Answer;
 use super::body::Body;
 use super::listener::Peer;
 use super::route::{self, Endpoint, Route};
 use super::stage::{Head, Routed};
 use super::trail::{End, Trail};
-use super::{Gateway, answer, cors, respond, stream};
+use super::{Gateway, cors, respond, stream};
 use crate::rejection::{Failure, Rejection};
 
 /// What a request is for. Only `Mcp` leads to a server, and there is no way round its stages.
@@ -73,10 +74,9 @@ impl Gateway {
             Surface::Mcp(route, authority) => {
                 let head = Head { method: parts.method, headers: parts.headers, peer, authority };
                 match self.mcp(Routed { route, head, body }, &mut trail).await {
-                    Ok(mut response) => {
-                        cors::expose(response.headers_mut(), reply.origin);
-                        let is_stream = answer::is_stream(&response);
-                        stream::audited(response, trail, is_stream)
+                    Ok(mut answer) => {
+                        cors::expose(answer.response.headers_mut(), reply.origin);
+                        stream::audited(answer, trail)
                     }
                     Err(rejection) => reply.refuse(&rejection, trail),
                 }
@@ -85,7 +85,7 @@ impl Gateway {
     }
 
     /// The stages of a request to an MCP endpoint.
-    async fn mcp(&self, routed: Routed, trail: &mut Trail) -> Result<Response<Body>, Rejection> {
+    async fn mcp(&self, routed: Routed, trail: &mut Trail) -> Result<Answer, Rejection> {
         trail.route(&routed.route.name);
         let authenticated = routed.authenticate(self, trail).await?; // the token leaves the headers
         let inspected = authenticated.inspect(self, trail).await?; // the body is read once
@@ -135,7 +135,7 @@ impl Reply {
         if let Some(route) = &self.route {
             trail.route(&route.name);
         }
-        stream::audited(response, trail, false)
+        stream::audited(Answer { response, is_stream: false, lives: None }, trail)
     }
 
     /// The answer to a refused request. Its record is written before it goes out.

@@ -68,7 +68,8 @@ impl Table {
     pub fn new(settings: &Settings) -> Result<Self, String> {
         let default_port = if settings.public_url.is_https() { ":443" } else { ":80" };
         let mut table = Self { authorities: HashSet::new(), default_port, endpoints: HashMap::new() };
-        for authority in [settings.public_url.authority()].into_iter().chain(settings.hosts.iter().map(String::as_str)) {
+        for authority in [settings.public_url.authority()].into_iter().chain(settings.hosts.iter().map(String::as_str))
+        {
             let canonical = table.canonical(authority);
             table.authorities.insert(canonical);
         }
@@ -220,11 +221,7 @@ pub fn malformed(detail: &'static str) -> Failure {
     Failure::MalformedRequest { status: StatusCode::BAD_REQUEST, detail }
 }
 
-fn single<'a>(
-    headers: &'a HeaderMap,
-    name: &HeaderName,
-    doubled: &'static str,
-) -> Result<Option<&'a str>, Failure> {
+fn single<'a>(headers: &'a HeaderMap, name: &HeaderName, doubled: &'static str) -> Result<Option<&'a str>, Failure> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {

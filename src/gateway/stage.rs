@@ -49,9 +49,9 @@ use http::{HeaderMap, Method, Response};
 use hyper::body::Incoming;
 
 use super::Gateway;
-use super::respond;
 use super::body::Claim;
 use super::listener::Peer;
+use super::respond;
 use super::route::Route;
 use super::trail::Trail;
 use crate::mcp::message::MessageId;
@@ -156,13 +156,12 @@ impl Routed {
     }
 
     async fn principal(&mut self, gateway: &Gateway) -> Result<Principal, Failure> {
-        let token = AccessToken::take(&mut self.head.headers, gateway.limits.token_bytes_max).map_err(|fault| {
-            match fault {
+        let token =
+            AccessToken::take(&mut self.head.headers, gateway.limits.token_bytes_max).map_err(|fault| match fault {
                 BearerFault::Missing => Failure::MissingToken,
                 BearerFault::Invalid => Failure::InvalidRequest,
                 BearerFault::TooLong => Failure::InvalidToken(TokenFault::Malformed),
-            }
-        })?;
+            })?;
         gateway.tokens.validate(token, &self.route.recipient).await.map_err(|error| match error {
             TokenError::Invalid(fault) => Failure::InvalidToken(fault),
             TokenError::KeysUnavailable { retry_after_secs } => Failure::KeysUnavailable { retry_after_secs },

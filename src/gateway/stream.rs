@@ -1,8 +1,7 @@
-//! Bodies that do something besides carrying bytes: end at a time, and write the audit record when they end.
+//! The body of an answer: it may end at a time, and writes the audit record when it ends. It changes no byte.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
@@ -10,19 +9,16 @@ use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use tokio::time::Sleep;
 
+use super::answer::Answer;
 use super::body::{Body, BodyError};
 use super::trail::{End, Trail};
 
-/// The stream, ended cleanly once `duration` has passed.
-pub fn until(inner: Body, duration: Duration) -> Body {
-    Until { inner, end: Box::pin(tokio::time::sleep(duration)) }.boxed_unsync()
-}
-
-/// The answer, which writes the record of its request when its body has ended, however it ends. `stream` says that the
-/// record is a pair, `opened` and `closed`.
-pub fn audited(response: Response<Body>, mut trail: Trail, stream: bool) -> Response<Body> {
+/// The answer, which ends cleanly when its time has passed, and writes the record of its request when its body has ended,
+/// however that came about.
+pub fn audited(answer: Answer, mut trail: Trail) -> Response<Body> {
+    let Answer { response, is_stream, lives } = answer;
     trail.status(response.status());
-    if stream {
+    if is_stream {
         trail.opened();
     }
     response.map(|inner| {
@@ -30,37 +26,15 @@ pub fn audited(response: Response<Body>, mut trail: Trail, stream: bool) -> Resp
             trail.finish(End::Complete);
             return inner;
         }
-        Audited { inner, trail: Some(trail) }.boxed_unsync()
+        let expiry = lives.map(|lives| Box::pin(tokio::time::sleep(lives)));
+        Audited { inner, trail: Some(trail), expiry }.boxed_unsync()
     })
-}
-
-struct Until {
-    inner: Body,
-    end: Pin<Box<Sleep>>,
-}
-
-impl http_body::Body for Until {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if self.end.as_mut().poll(context).is_ready() {
-            return Poll::Ready(None);
-        }
-        Pin::new(&mut self.inner).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
 }
 
 struct Audited {
     inner: Body,
     trail: Option<Trail>,
+    expiry: Option<Pin<Box<Sleep>>>,
 }
 
 impl Audited {
@@ -79,6 +53,12 @@ impl http_body::Body for Audited {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(expiry) = &mut self.expiry
+            && expiry.as_mut().poll(context).is_ready()
+        {
+            self.end(End::TokenExpired);
+            return Poll::Ready(None);
+        }
         let polled = ready!(Pin::new(&mut self.inner).poll_frame(context));
         match &polled {
             Some(Ok(frame)) => {

@@ -36,8 +36,6 @@ pub enum End {
     UpstreamCut,
     /// The token that opened the stream expired.
     TokenExpired,
-    /// The gateway is stopping.
-    Shutdown,
 }
 
 /// The fields, in the order in which they are written. Client text is cut to `TEXT_CHARS_MAX` characters and escaped by
