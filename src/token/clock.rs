@@ -1,4 +1,5 @@
-//! The only reader of the system clock.
+//! The only reader of the system clock. Timers do not use it: they run on tokio's monotonic clock, so that a step of the
+//! time of day moves none of them.
 
 use std::sync::Arc;
 
@@ -11,8 +12,10 @@ impl Clock {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the one reader of the clock")]
     pub fn system() -> Self {
+        // A clock before 1970 is broken. It then tells the latest time: every token is expired, where 0 would make
+        // every expired token valid again.
         Self(Arc::new(|| {
-            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(u64::MAX, |since| since.as_secs())
         }))
     }
     /// A clock that tells what `now` says.
