@@ -156,17 +156,22 @@ fn append_listed(headers: &mut HeaderMap, name: HeaderName, element: &str) {
 /// The claims that the route sends. An absent claim leaves no header: what came in under its name is gone already.
 fn set_identity(headers: &mut HeaderMap, route: &Route, principal: &Principal) {
     for (name, claim) in &route.identity {
-        let Some(value) = principal.claim(claim) else { continue };
-        let encoded = utf8_percent_encode(&value, NOT_VISIBLE).to_string();
-        if let Ok(value) = HeaderValue::from_str(&encoded) {
+        let Some(texts) = principal.claim(claim) else { continue };
+        if let Ok(value) = HeaderValue::from_str(&header_text(&texts)) {
             headers.insert(name.clone(), value);
         }
     }
 }
 
-/// Everything but visible ASCII and the space between the elements of an array; and `%` itself, so that decoding gives the
-/// claim back.
-const NOT_VISIBLE: &AsciiSet = &CONTROLS.add(b'%');
+/// Each text in visible ASCII, the texts joined by spaces. A space within a text is encoded: "admin " must not reach the
+/// server, which trims, as "admin", nor one role as two.
+fn header_text(texts: &[String]) -> String {
+    let encoded: Vec<String> = texts.iter().map(|text| utf8_percent_encode(text, NOT_VISIBLE).to_string()).collect();
+    encoded.join(" ")
+}
+
+/// Everything but visible ASCII; and `%` itself, so that decoding gives the claim back.
+const NOT_VISIBLE: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
 
 /// Never sent on: credentials, hop-by-hop headers (RFC 9110 §7.6.1), what we frame or name ourselves, what other
 /// proxies own and servers therefore believe (who calls, which path, which method).
@@ -275,6 +280,19 @@ mod tests {
     fn a_trusted_proxy_may_say_whom_it_forwards_for_but_not_who_calls() {
         let said = [("x-forwarded-for", "192.0.2.1"), ("x_forwarded_for", "forged"), ("x-forwarded-user", "root")];
         assert_eq!(cleaned(&said, true), [("x-forwarded-for".to_owned(), "192.0.2.1".to_owned())]);
+    }
+
+    #[test]
+    fn claims_become_visible_ascii_that_decodes_to_them() {
+        let check = |texts: &[&str], expect: &str| {
+            assert_eq!(header_text(&texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>()), expect);
+        };
+        check(&["ada@example.com"], "ada@example.com");
+        check(&["admin "], "admin%20");
+        check(&["a b", "c"], "a%20b c");
+        check(&["zoë\r\nX-Role: root"], "zo%C3%AB%0D%0AX-Role:%20root");
+        check(&["%41"], "%2541");
+        check(&[], "");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The only reader of the system clock.
+//! The only reader of the system clock. Timers do not use it: they run on tokio's monotonic clock, so that a step of the
+//! time of day moves none of them.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
