@@ -194,12 +194,8 @@ impl Reader {
                 }
                 self.scalar(&text, style == ScalarStyle::Plain, place)
             }
-            Event::SequenceStart(anchor, tag) => {
-                self.opening(anchor, tag.is_some(), Shape::List(Vec::new()), place)
-            }
-            Event::MappingStart(anchor, tag) => {
-                self.opening(anchor, tag.is_some(), Shape::Map(IndexMap::new()), place)
-            }
+            Event::SequenceStart(anchor, tag) => self.opening(anchor, tag.is_some(), Shape::List(Vec::new()), place),
+            Event::MappingStart(anchor, tag) => self.opening(anchor, tag.is_some(), Shape::Map(IndexMap::new()), place),
             Event::SequenceEnd | Event::MappingEnd => {
                 if let Some(done) = self.open.pop() {
                     self.path.0.pop();
@@ -232,7 +228,12 @@ impl Reader {
         }
         if self.open.len() >= DEPTH_MAX {
             let found = format!("lists and maps are nested more than {DEPTH_MAX} deep");
-            return Err(Problem::at(place, KeyPath::default(), found, "the keys of the reference; none nests that deep"));
+            return Err(Problem::at(
+                place,
+                KeyPath::default(),
+                found,
+                "the keys of the reference; none nests that deep",
+            ));
         }
         let key = self.step_into(place);
         self.open.push(Open { key, value: place, shape, pending: None });
@@ -329,7 +330,11 @@ impl Reader {
         let expected = "at least `authorization_servers` and `routes`; config/minimal.yaml is a file to start from";
         match self.root {
             Some(node) if matches!(node.shape, Shape::Map(_)) => {
-                if self.problems.is_empty() { Ok(node) } else { Err(self.problems) }
+                if self.problems.is_empty() {
+                    Ok(node)
+                } else {
+                    Err(self.problems)
+                }
             }
             Some(Node { value, shape: Shape::Scalar(text), .. }) if matches!(text.as_str(), "" | "~" | "null") => {
                 Err(vec![Problem::at(value, KeyPath::default(), "the file is empty", expected)])

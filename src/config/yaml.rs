@@ -24,7 +24,12 @@ pub(super) fn read(text: &str) -> Result<(File, Node), Vec<Problem>> {
 fn syntax(error: &serde_yaml::Error) -> Problem {
     let place =
         error.location().map_or(Place::START, |location| Place { line: location.line(), column: location.column() });
-    Problem::at(place, KeyPath::default(), "this is not YAML that can be relied on", "simpler YAML: quote the text here")
+    Problem::at(
+        place,
+        KeyPath::default(),
+        "this is not YAML that can be relied on",
+        "simpler YAML: quote the text here",
+    )
 }
 
 fn key_path(path: &serde_path_to_error::Path) -> KeyPath {
