@@ -184,6 +184,7 @@ mod tests {
         }
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "stands beside errors in a list of what a server sends")]
     fn data(bytes: impl Into<Bytes>) -> Sent {
         Ok(Frame::data(bytes.into()))
     }
@@ -212,13 +213,11 @@ mod tests {
     async fn drain(mut body: Body) -> (String, bool) {
         let mut out = Vec::new();
         while let Some(frame) = body.frame().await {
-            match frame {
-                Ok(frame) => out.extend_from_slice(&frame.into_data().expect("no trailers")),
-                Err(_) => {
-                    assert!(body.frame().await.is_none(), "an error is the end");
-                    return (String::from_utf8(out).unwrap(), false);
-                }
-            }
+            let Ok(frame) = frame else {
+                assert!(body.frame().await.is_none(), "an error is the end");
+                return (String::from_utf8(out).unwrap(), false);
+            };
+            out.extend_from_slice(&frame.into_data().expect("no trailers"));
         }
         (String::from_utf8(out).unwrap(), true)
     }

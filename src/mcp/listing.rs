@@ -1,14 +1,13 @@
 //! Removes entries from list results in a JSON-RPC response, keeping every other byte. It must never pass a document
 //! that another parser could read as a list which this one did not see: that is `NotUnderstood`.
 
+mod document;
+
 use std::ops::Range;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
-
+use self::document::{Edits, JSON_SPACE, Members, elements, members, string};
 use super::message::MessageId;
-use super::strict;
+use super::strict::{self, Token};
 
 /// An entry of a list result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +47,7 @@ pub struct NotUnderstood {
 pub fn filter(json: &[u8], shows: &dyn Fn(Entry<'_>) -> bool) -> Result<Filtered, NotUnderstood> {
     strict::check(json, DEPTH_MAX).map_err(|fault| NotUnderstood { detail: fault.0, id: None })?;
     let text = std::str::from_utf8(json).map_err(|_| NotUnderstood { detail: "the answer must be UTF-8", id: None })?;
-    let mut edits = Edits { document: text, edits: Vec::new() };
+    let mut edits = Edits::of(text);
     match text.trim_start_matches(JSON_SPACE).as_bytes().first() {
         Some(b'{') => edit_message(text, shows, &mut edits)?,
         Some(b'[') => {
@@ -64,7 +63,8 @@ pub fn filter(json: &[u8], shows: &dyn Fn(Entry<'_>) -> bool) -> Result<Filtered
             return Err(NotUnderstood { detail: "the answer must be a JSON-RPC message or a batch of them", id: None });
         }
     }
-    edits.apply()
+    let changed = edits.apply().map_err(|detail| NotUnderstood { detail, id: None })?;
+    Ok(changed.map_or(Filtered::Unchanged, Filtered::Changed))
 }
 
 /// Edits one message.
@@ -166,7 +166,15 @@ fn response_id(envelope: &Members<'_>) -> Option<MessageId> {
     if envelope.get("method").is_some() {
         return None;
     }
-    MessageId::from_json(envelope.get("id")?)
+    let id = envelope.get("id")?;
+    let text = string(id);
+    let token = match (&text, id.parse(), id.parse()) {
+        (Some(text), ..) => Token::Text(text),
+        (None, Ok(number), _) => Token::Unsigned(number),
+        (None, Err(_), Ok(number)) => Token::Signed(number),
+        (None, Err(_), Err(_)) => return None,
+    };
+    MessageId::from_token(token)
 }
 
 /// A member of a result that is a list.
@@ -190,105 +198,6 @@ const CACHE_SCOPE: &str = "cacheScope";
 
 /// Nesting of an answer. A tool's result may be deeper than a request; the parser's own limit is just above.
 const DEPTH_MAX: usize = 127;
-
-/// White space (RFC 8259 §2).
-const JSON_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
-
-/// Changes to a document, by place.
-struct Edits<'a> {
-    document: &'a str,
-    edits: Vec<(Range<usize>, &'static str)>,
-}
-
-impl<'a> Edits<'a> {
-    /// Where `part`, a slice of the document, stands in it.
-    fn place(&self, part: &'a str) -> Result<Range<usize>, &'static str> {
-        let start = part.as_ptr().addr().checked_sub(self.document.as_ptr().addr());
-        let place = start.and_then(|start| Some(start..start.checked_add(part.len())?));
-        place
-            .filter(|place| self.document.get(place.clone()) == Some(part))
-            .ok_or("a part of the answer could not be located")
-    }
-
-    fn replace(&mut self, part: &'a str, by: &'static str) -> Result<(), &'static str> {
-        let place = self.place(part)?;
-        self.edits.push((place, by));
-        Ok(())
-    }
-
-    fn cut(&mut self, place: Range<usize>) {
-        self.edits.push((place, ""));
-    }
-
-    /// The document with all edits made.
-    fn apply(mut self) -> Result<Filtered, NotUnderstood> {
-        if self.edits.is_empty() {
-            return Ok(Filtered::Unchanged);
-        }
-        self.edits.sort_by_key(|(place, _)| place.start);
-        let mut out = Vec::with_capacity(self.document.len());
-        let mut kept = 0;
-        for (place, by) in self.edits {
-            let before = self.document.get(kept..place.start);
-            let before = before.ok_or(NotUnderstood { detail: "two edits of the answer overlap", id: None })?;
-            out.extend_from_slice(before.as_bytes());
-            out.extend_from_slice(by.as_bytes());
-            kept = place.end;
-        }
-        out.extend_from_slice(self.document.get(kept..).unwrap_or_default().as_bytes());
-        Ok(Filtered::Changed(out))
-    }
-}
-
-/// The members of an object in their order: names unescaped, values as written.
-struct Members<'a>(Vec<(String, &'a str)>);
-
-impl<'a> Members<'a> {
-    fn get(&self, name: &str) -> Option<&'a str> {
-        self.0.iter().find(|(member, _)| member == name).map(|(_, value)| *value)
-    }
-
-    /// Whether a lenient parser would take some other member for `defined`.
-    fn has_lookalike(&self, defined: &str) -> bool {
-        self.0.iter().any(|(member, _)| member != defined && strict::folds_to(member, defined))
-    }
-}
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        json.deserialize_map(MembersVisitor)
-    }
-}
-
-struct MembersVisitor;
-
-impl<'de> Visitor<'de> for MembersVisitor {
-    type Value = Members<'de>;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-        let mut members = Vec::new();
-        while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
-            members.push((name, value.get()));
-        }
-        Ok(Members(members))
-    }
-}
-
-fn members(object: &str) -> Result<Members<'_>, &'static str> {
-    serde_json::from_str(object).map_err(|_| "a message of the answer is no object")
-}
-
-fn elements(array: &str) -> Result<Vec<&RawValue>, &'static str> {
-    serde_json::from_str(array).map_err(|_| "a list of the answer is no array")
-}
-
-fn string(value: &str) -> Option<String> {
-    serde_json::from_str(value).ok()
-}
 
 #[cfg(test)]
 mod tests {
@@ -494,7 +403,7 @@ mod tests {
         }
         check(r#"{"id":7,"result":{"tools":[1]}}"#, Some("7"));
         check(r#"{"id":-7,"result":{"tools":[1]}}"#, Some("-7"));
-        check(r#"{"result":{"tools":[1]},"id": "a\"\u00e9" }"#, Some(r#""a\"\u00e9""#));
+        check(r#"{"result":{"tools":[1]},"id": "a\"\u00e9" }"#, Some(r#""a\"é""#));
         check(r#"[{"id":1,"result":{}},{"id":2,"result":{"tools":[1]}}]"#, Some("2"));
         check(r#"{"id":null,"result":{"tools":[1]}}"#, None);
         check(r#"{"id":1.5,"result":{"tools":[1]}}"#, None);
@@ -568,7 +477,7 @@ mod tests {
     }
 
     fn order(json: &str) -> Vec<Vec<String>> {
-        let names = |members: &Members<'_>| members.0.iter().map(|(name, _)| name.clone()).collect();
+        let names = |members: &Members<'_>| members.names().map(str::to_owned).collect();
         let envelope = members(json).unwrap();
         vec![names(&envelope), names(&members(envelope.get("result").unwrap()).unwrap())]
     }

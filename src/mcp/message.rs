@@ -145,15 +145,6 @@ impl fmt::Display for Malformed {
     }
 }
 
-impl MessageId {
-    /// The id that `json`, one valid JSON value, is; `None` for what is neither a string nor an integer.
-    pub(super) fn from_json(json: &str) -> Option<Self> {
-        let digits = json.strip_prefix('-').unwrap_or(json);
-        let valid = json.starts_with('"') || digits.bytes().all(|byte| byte.is_ascii_digit());
-        valid.then(|| Self(json.into()))
-    }
-}
-
 /// Limits of reading.
 #[derive(Debug, Clone, Copy)]
 pub struct ReadLimits {

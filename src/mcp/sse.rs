@@ -382,6 +382,17 @@ mod tests {
     }
 
     #[test]
+    fn a_long_event_in_single_bytes_is_read_once() {
+        let event = format!("data: {}\n\n", "a".repeat(1 << 20));
+        let (mut parser, mut events) = (Parser::new(event.len()), Vec::new());
+        for byte in event.as_bytes() {
+            parser.push(std::slice::from_ref(byte), &mut events).expect("under the limit");
+        }
+        assert_eq!(events.len(), 1);
+        assert_eq!(events[0].raw, event);
+    }
+
+    #[test]
     fn data_is_replaced_and_nothing_else() {
         fn check(event: &str, data: &str, expect: &str) {
             let events = parse(event.as_bytes());
