@@ -172,3 +172,27 @@ impl Rejection {
         Self { id, ..self }
     }
 }
+
+impl Rejection {
+    /// stub
+    pub fn reason(&self) -> &'static str {
+        "stub"
+    }
+    /// stub
+    pub fn status(&self) -> StatusCode {
+        StatusCode::FORBIDDEN
+    }
+    /// stub
+    pub fn detail(&self) -> String {
+        String::new()
+    }
+    /// stub
+    pub fn to_json_rpc(&self) -> Vec<u8> {
+        Vec::new()
+    }
+}
+impl std::fmt::Display for RuleId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
