@@ -262,6 +262,36 @@ mod tests {
     }
 
     #[test]
+    fn every_defined_member_has_no_lookalike_beside_it() {
+        let tables = [
+            (Place::Document, ENVELOPE),
+            (Place::Element, ENVELOPE),
+            (Place::Params, PARAMS),
+            (Place::Reference, REFERENCE),
+            (Place::Notifications, NOTIFICATIONS),
+            (Place::Meta, META),
+        ];
+        for (parent, defined) in tables {
+            for (name, place) in defined {
+                assert_eq!(parent.member(name), Ok(*place), "{parent:?} {name}");
+                let variants = [
+                    name.to_ascii_uppercase(),
+                    name.replacen('s', "\u{17F}", 1),
+                    name.replacen('k', "\u{212A}", 1),
+                    format!("{name}\0"),
+                    format!("{name}\0x"),
+                    format!("{}\0{name}", name.to_ascii_uppercase()),
+                    format!("{name} "),
+                    format!("\u{FEFF}{name}"),
+                ];
+                for variant in variants.iter().filter(|variant| variant != name) {
+                    assert_eq!(parent.member(variant), Err(Lookalike), "{parent:?} {variant:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn members_have_their_places() {
         use Place::{Document, Element, Elsewhere, Meta, Notifications, Params, Reference};
         let check = |parent: Place, name: &str, expect: Result<Place, Lookalike>| {
