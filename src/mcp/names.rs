@@ -3,6 +3,8 @@
 //!
 //! A name missing here weakens a check: the tables are the union of the published schemas and of the tasks extension.
 
+use std::borrow::Cow;
+
 use super::strict;
 
 /// Where a value stands in a message, as far as inspection cares.
@@ -85,8 +87,13 @@ impl Place {
         if let Some((_, place)) = defined.iter().find(|(defined, _)| *defined == name) {
             return Ok(*place);
         }
-        // Folded once and cut, rather than once per defined name: a body may hold very many members, and long ones.
-        let folded: String = strict::folded(name).take(NAME_CHARS_MAX + 1).collect();
+        // Folded once and cut, not once per defined name, and visible ASCII not at all but for its case: a body may hold
+        // very many members, and long ones.
+        let folded = if name.bytes().all(|byte| byte.is_ascii_graphic()) {
+            Cow::Borrowed(name)
+        } else {
+            strict::folded(name).take(NAME_CHARS_MAX + 1).collect::<String>().into()
+        };
         if defined.iter().any(|(defined, _)| defined.eq_ignore_ascii_case(&folded)) {
             // Go's encoding/json lets `Name` and `paramſ` overwrite `name` and `params`: the server would act on
             // what was never authorized.
