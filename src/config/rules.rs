@@ -90,12 +90,14 @@ fn refuse_choice<'k>(
     keys: &[&str],
     checks: &mut Checks<'_>,
 ) {
-    let found = if given.len() == 0 {
-        format!("nothing says what this rule {verb}")
+    let one = format!("exactly one of {}", one_of(keys.iter().copied()));
+    if given.len() == 0 {
+        checks.refuse(path, format!("nothing says what this rule {verb}"), one);
     } else {
-        format!("this rule {verb} several things at once: {}", given.collect::<Vec<_>>().join(" and "))
-    };
-    checks.refuse(path, found, format!("exactly one of {}; write a rule for each", one_of(keys.iter().copied())));
+        let given = given.collect::<Vec<_>>().join(" and ");
+        let found = format!("this rule {verb} several things at once: {given}");
+        checks.refuse(path, found, format!("{one}; write a rule for each"));
+    }
 }
 
 fn patterns(
@@ -105,7 +107,7 @@ fn patterns(
     earlier: &mut Vec<(Pattern, KeyPath)>,
     checks: &mut Checks<'_>,
 ) -> Option<Vec<Pattern>> {
-    let patterns = checks.list(path, list, |text| pattern(text, dialect));
+    let patterns = checks.list(path, list, |text| Pattern::parse(text, dialect));
     for (index, pattern) in patterns.iter().flatten().enumerate() {
         let at = path.index(index);
         if let Some((_, other)) = earlier.iter().find(|(other, _)| other.covers(pattern)) {
@@ -115,19 +117,6 @@ fn patterns(
     let places = (0..).map(|index| path.index(index));
     earlier.extend(patterns.iter().flatten().cloned().zip(places));
     patterns
-}
-
-fn pattern(text: &str, dialect: Dialect) -> Result<Pattern, &'static str> {
-    if dialect == Dialect::Name
-        && text.contains('*')
-        && !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_./-*".contains(&b))
-    {
-        // Letters that look alike: a wildcard among them would match names that its writer never saw.
-        return Err(
-            "a wildcard among letters, digits, `_`, `.`, `/` and `-` only; any other name is written out in full",
-        );
-    }
-    Pattern::parse(text, dialect)
 }
 
 /// The pattern at `path` never decides, since the one at `other` does.
