@@ -9,7 +9,8 @@ use crate::policy::pattern::{Dialect, Pattern};
 use crate::policy::rule::{Effect, Rule, ScopeTemplate, Target};
 
 /// Methods that a `methods` rule cannot name, since it would never decide: `required_scopes` or another kind of rule
-/// does.
+/// does. In 2026-07-28, which lacks them, one for `resources/subscribe` would decide, past the rules for resources.
+/// `subscriptions/listen` is not among them: listening to tasks takes a `methods` rule.
 const DECIDED_ELSEWHERE: [(&str, &str); 19] = [
     ("completion/complete", "`prompts` or `resources`"),
     ("initialize", "required_scopes"),
@@ -18,6 +19,7 @@ const DECIDED_ELSEWHERE: [(&str, &str); 19] = [
     ("notifications/initialized", "required_scopes"),
     ("notifications/progress", "required_scopes"),
     ("notifications/roots/list_changed", "required_scopes"),
+    ("notifications/tasks/status", "required_scopes"),
     ("ping", "required_scopes"),
     ("prompts/get", "`prompts`"),
     ("prompts/list", "required_scopes"),
@@ -27,7 +29,6 @@ const DECIDED_ELSEWHERE: [(&str, &str); 19] = [
     ("resources/templates/list", "required_scopes"),
     ("resources/unsubscribe", "`resources`"),
     ("server/discover", "required_scopes"),
-    ("subscriptions/listen", "`resources`"),
     ("tools/call", "`tools`"),
     ("tools/list", "required_scopes"),
 ];
@@ -187,9 +188,29 @@ fn templates(list: &[String], path: &KeyPath, rule: &raw::Rule, checks: &mut Che
         return None;
     }
     checks.list(path, list, |text| {
-        if rule.tools.is_none() && text.contains("{tool}") {
+        let template = ScopeTemplate::parse(text)?;
+        if template.names_tool() && rule.tools.is_none() {
             return Err("a scope without {tool}, which only a `tools` rule has");
         }
-        ScopeTemplate::parse(text)
+        Ok(template)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mcp::message::{Body, ReadLimits, read};
+    use crate::mcp::operation::Operation;
+
+    #[test]
+    fn what_is_decided_elsewhere_is_never_left_to_a_methods_rule() {
+        for (method, _) in DECIDED_ELSEWHERE {
+            let id = if method.starts_with("notifications/") { "" } else { r#""id":1,"# };
+            let text = format!(r#"{{"jsonrpc":"2.0",{id}"method":"{method}","params":{{"name":"x","uri":"x:y"}}}}"#);
+            let body = read(text.as_bytes(), ReadLimits::default()).expect(method);
+            let Body::Single(message) = body else { panic!("{method}: a batch") };
+            let operation = Operation::of(&message, None);
+            assert!(!matches!(operation, Ok(Operation::Other { .. })), "{method}: {operation:?}");
+        }
+    }
 }
