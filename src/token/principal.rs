@@ -13,8 +13,8 @@ use crate::oauth::scope::ScopeSet;
 ///
 /// ```compile_fail
 /// use gatepost::token::Principal;
-/// fn forge(claims: std::sync::Arc<()>) -> Principal {
-///     Principal { claims }
+/// fn forge(one: Principal) -> Principal {
+///     Principal { ..one }
 /// }
 /// ```
 ///
@@ -22,8 +22,8 @@ use crate::oauth::scope::ScopeSet;
 ///
 /// ```
 /// use gatepost::token::Principal;
-/// fn forge(claims: Principal) -> Principal {
-///     claims
+/// fn forge(one: Principal) -> Principal {
+///     one
 /// }
 /// ```
 #[derive(Debug, Clone)]
