@@ -207,8 +207,8 @@ mod tests {
         for (method, _) in DECIDED_ELSEWHERE {
             let id = if method.starts_with("notifications/") { "" } else { r#""id":1,"# };
             let text = format!(r#"{{"jsonrpc":"2.0",{id}"method":"{method}","params":{{"name":"x","uri":"x:y"}}}}"#);
-            let body = read(text.as_bytes(), ReadLimits::default()).expect(method);
-            let Body::Single(message) = body else { panic!("{method}: a batch") };
+            let body = read(text.as_bytes(), ReadLimits { depth_max: 8, batch_max: 1 }).expect(method);
+            let Body::One(message) = body else { panic!("{method}: a batch") };
             let operation = Operation::of(&message, None);
             assert!(!matches!(operation, Ok(Operation::Other { .. })), "{method}: {operation:?}");
         }
