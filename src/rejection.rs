@@ -1,6 +1,8 @@
 //! Every reason to refuse a request, as facts; and the one table that maps each to its reason word, status and
 //! JSON-RPC code. The reason word is a public contract (header `Gatepost-Reason`, audit field, metric label).
 
+use std::fmt;
+
 use http::StatusCode;
 
 use crate::mcp::message::MessageId;
@@ -56,6 +58,17 @@ pub enum RuleId {
     Default,
     /// Built in: no rule can permit it (an unnamed method, a name that no wildcard may match).
     BuiltIn,
+}
+
+impl fmt::Display for RuleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Required => f.write_str("required_scopes"),
+            Self::Rule(place) => write!(f, "rules[{place}]"),
+            Self::Default => f.write_str("default"),
+            Self::BuiltIn => f.write_str("built_in"),
+        }
+    }
 }
 
 /// The fault of an access token: for the audit record, not for the client.
@@ -157,5 +170,29 @@ impl Rejection {
     #[must_use]
     pub fn with_id(self, id: Option<MessageId>) -> Self {
         Self { id, ..self }
+    }
+}
+
+impl Rejection {
+    /// stub
+    pub fn reason(&self) -> &'static str {
+        "stub"
+    }
+    /// stub
+    pub fn status(&self) -> StatusCode {
+        StatusCode::FORBIDDEN
+    }
+    /// stub
+    pub fn detail(&self) -> String {
+        String::new()
+    }
+    /// stub
+    pub fn to_json_rpc(&self) -> Vec<u8> {
+        Vec::new()
+    }
+}
+impl std::fmt::Display for RuleId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self:?}")
     }
 }

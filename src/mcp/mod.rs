@@ -4,6 +4,8 @@
 pub mod headers;
 pub mod listing;
 pub mod message;
+mod names;
 pub mod operation;
 pub mod revision;
 pub mod sse;
+pub mod strict;
