@@ -118,6 +118,21 @@ impl Client {
         reply
     }
 
+    /// Sends requests one after the other on one connection, each after the answer to the one before.
+    pub(crate) async fn on_one_connection(&self, requests: impl IntoIterator<Item = Request>) -> Vec<Reply> {
+        let mut wire = Wire::new(self.connect().await);
+        let mut replies = Vec::new();
+        for request in requests {
+            self.sent.fetch_add(1, Ordering::SeqCst);
+            within("sending a request", wire.write_until_answered(&request.bytes())).await;
+            let (reply, kept) = Opened::read(wire, request.method == "HEAD").await.whole_and_wire().await;
+            check(&reply.head, &reply.body, reply.status, &request.tokens(), request.passed_through);
+            wire = kept;
+            replies.push(reply);
+        }
+        replies
+    }
+
     async fn connect(&self) -> TcpStream {
         within("connecting", TcpStream::connect(self.address)).await.unwrap()
     }
@@ -316,7 +331,11 @@ impl Opened {
     }
 
     /// Reads the whole body.
-    pub(crate) async fn whole(mut self) -> Reply {
+    pub(crate) async fn whole(self) -> Reply {
+        self.whole_and_wire().await.0
+    }
+
+    async fn whole_and_wire(mut self) -> (Reply, Wire) {
         let end = loop {
             match within("an answer's body", self.wire.piece(&mut self.body)).await {
                 Ok(Some(piece)) => self.unread.extend_from_slice(&piece),
@@ -324,7 +343,7 @@ impl Opened {
                 Err(_) => break End::Cut,
             }
         };
-        Reply { status: self.status, head: self.head, body: self.unread, end }
+        (Reply { status: self.status, head: self.head, body: self.unread, end }, self.wire)
     }
 }
 

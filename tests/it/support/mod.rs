@@ -3,6 +3,7 @@
 
 pub(crate) mod authorization_server;
 pub(crate) mod client;
+pub(crate) mod gateway;
 pub(crate) mod mcp_server;
 pub(crate) mod port;
 pub(crate) mod token;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 pub(crate) use authorization_server::{AuthorizationServer, Mode};
 pub(crate) use client::{Client, End, Reply};
+pub(crate) use gateway::World;
 pub(crate) use mcp_server::{Answer, McpServer};
 
 /// Waits for `future`, and fails the test that would otherwise wait for ever.

@@ -96,6 +96,11 @@ impl Token {
         self
     }
 
+    pub(crate) fn without_header(mut self, name: &str) -> Self {
+        self.header.remove(name);
+        self
+    }
+
     /// Expired this many seconds ago.
     pub(crate) fn expired(self, secs: u64) -> Self {
         let now = now();
