@@ -24,7 +24,7 @@ use crate::rejection::Failure;
 
 /// Connections to one MCP server.
 pub struct Upstream {
-    client: Client<Connector, Body>,
+    client: Client<Within<HttpsConnector<HttpConnector>>, Body>,
     scheme: Scheme,
     authority: Authority,
     answer_timeout: Duration,
@@ -32,9 +32,11 @@ pub struct Upstream {
 
 /// Connects within a time limit that covers name resolution, TCP and TLS.
 #[derive(Clone)]
-struct Connector {
-    https: HttpsConnector<HttpConnector>,
-    timeout: Duration,
+pub(super) struct Within<C> {
+    /// What connects.
+    pub(super) connector: C,
+    /// The limit.
+    pub(super) timeout: Duration,
 }
 
 impl Upstream {
@@ -44,7 +46,7 @@ impl Upstream {
             return Err(format!("{}: expected host and port, without user information", settings.authority.host()));
         }
         Ok(Self {
-            client: client(Connector { https: https(settings)?, timeout: settings.connect_timeout }),
+            client: client(Within { connector: https(settings)?, timeout: settings.connect_timeout }),
             scheme: if settings.https { Scheme::HTTPS } else { Scheme::HTTP },
             authority: settings.authority.clone(),
             answer_timeout: settings.answer_timeout,
@@ -81,17 +83,22 @@ impl Upstream {
     }
 }
 
-impl Service<Uri> for Connector {
-    type Response = <HttpsConnector<HttpConnector> as Service<Uri>>::Response;
+impl<C> Service<Uri> for Within<C>
+where
+    C: Service<Uri, Error = BodyError>,
+    C::Response: 'static,
+    C::Future: Send + 'static,
+{
+    type Response = C::Response;
     type Error = BodyError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BodyError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<C::Response, BodyError>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
-        self.https.poll_ready(cx)
+        self.connector.poll_ready(cx)
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let connected = tokio::time::timeout(self.timeout, self.https.call(uri));
+        let connected = tokio::time::timeout(self.timeout, self.connector.call(uri));
         Box::pin(async move {
             match connected.await {
                 Ok(connected) => connected,
@@ -133,7 +140,7 @@ fn https(settings: &UpstreamSettings) -> Result<HttpsConnector<HttpConnector>, S
     Ok(builder.enable_all_versions().wrap_connector(tcp))
 }
 
-fn client(connector: Connector) -> Client<Connector, Body> {
+fn client(connector: Within<HttpsConnector<HttpConnector>>) -> Client<Within<HttpsConnector<HttpConnector>>, Body> {
     Client::builder(TokioExecutor::new())
         .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
@@ -200,7 +207,7 @@ fn protocol(detail: &'static str) -> Failure {
 }
 
 /// The error and what caused it, outermost first.
-fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+pub(super) fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| (*error).source())
 }
 

@@ -202,3 +202,239 @@ const MODERN: Option<Revision> = Some(Revision::V2026_07_28);
 
 /// So much is repeated of a revision that is not spoken.
 const REQUESTED_CHARS_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+
+    use super::super::message::{ReadLimits, read};
+    use super::*;
+
+    const OLD: (&str, &str) = ("MCP-Protocol-Version", "2025-11-25");
+    const NEW: (&str, &str) = ("MCP-Protocol-Version", "2026-07-28");
+    const CALL: (&str, &str) = ("Mcp-Method", "tools/call");
+    const X: (&str, &str) = ("Mcp-Name", "x");
+
+    fn map(headers: &[(&str, &str)]) -> HeaderMap {
+        headers
+            .iter()
+            .map(|(name, value)| {
+                (HeaderName::try_from(*name).unwrap(), HeaderValue::from_bytes(value.as_bytes()).unwrap())
+            })
+            .collect()
+    }
+
+    /// What the check says, in one word: a revision, `none`, or the code of the fault and the id it answers.
+    fn said(headers: &[(&str, &str)], json: &str) -> String {
+        let body = read(json.as_bytes(), ReadLimits { depth_max: 64, batch_max: 10 }).unwrap();
+        let (code, id) = match check(&map(headers), &body) {
+            Ok(revision) => return revision.map_or("none", Revision::as_str).to_owned(),
+            Err(HeaderFault::Mismatch { id, .. }) => ("-32020".to_owned(), id),
+            Err(HeaderFault::UnsupportedRevision { requested, id }) => (format!("-32022 {requested}"), id),
+            Err(HeaderFault::Malformed { id, .. }) => ("-32602".to_owned(), id),
+        };
+        format!("{code}{}", id.map_or(String::new(), |id| format!(" #{}", id.as_json())))
+    }
+
+    /// A request with this revision (JSON text) in `_meta`, or with none ("").
+    fn request(method: &str, params: &str, meta: &str) -> String {
+        let comma = if params.is_empty() { "" } else { "," };
+        let meta = if meta.is_empty() {
+            String::new()
+        } else {
+            format!(r#""io.modelcontextprotocol/protocolVersion":{meta}"#)
+        };
+        format!(r#"{{"jsonrpc":"2.0","id":7,"method":"{method}","params":{{{params}{comma}"_meta":{{{meta}}}}}}}"#)
+    }
+
+    fn call(meta: &str) -> String {
+        request("tools/call", r#""name":"x""#, meta)
+    }
+
+    const META_NEW: &str = r#""2026-07-28""#;
+
+    #[test]
+    fn revisions_must_be_spoken() {
+        let check = |headers: &[(&str, &str)], meta: &str, expect: &str| {
+            assert_eq!(said(headers, &call(meta)), expect, "{headers:?} {meta}");
+        };
+        let version = |value: &'static str| [("MCP-Protocol-Version", value)];
+        check(&[], "", "none");
+        for revision in ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"] {
+            check(&version(revision), "", revision);
+            check(&version(revision), &format!("\"{revision}\""), revision);
+            check(&[], &format!("\"{revision}\""), revision);
+        }
+        check(&version("2099-01-01"), "", "-32022 2099-01-01 #7");
+        check(&version("2099-01-01"), META_NEW, "-32022 2099-01-01 #7");
+        check(&version(""), "", "-32022  #7");
+        check(&version("2026-07-28, 2026-07-28"), META_NEW, "-32022 2026-07-28, 2026-07-28 #7");
+        check(&version("é"), "", "-32022 é #7");
+        check(&[], r#""2099-01-01""#, "-32022 2099-01-01 #7");
+        check(&[NEW], r#""2099-01-01""#, "-32022 2099-01-01 #7");
+        check(&[], &format!("\"{}\"", "é".repeat(1000)), &format!("-32022 {} #7", "é".repeat(64)));
+        check(&[OLD, OLD], "", "-32020 #7");
+        check(&[OLD, NEW], META_NEW, "-32020 #7");
+    }
+
+    #[test]
+    fn header_and_meta_agree() {
+        let check = |headers: &[(&str, &str)], meta: &str, expect: &str| {
+            assert_eq!(said(headers, &call(meta)), expect, "{headers:?} {meta}");
+        };
+        check(&[NEW, CALL, X], META_NEW, "2026-07-28");
+        check(&[CALL, X], META_NEW, "-32020 #7");
+        check(&[OLD, CALL, X], META_NEW, "-32020 #7");
+        check(&[NEW, CALL, X], r#""2025-11-25""#, "-32020 #7");
+        check(&[OLD], r#""2025-06-18""#, "-32020 #7");
+        check(&[NEW, CALL, X], "", "-32602 #7");
+        check(&[NEW, CALL, X], "null", "-32602 #7");
+        check(&[NEW, CALL, X], r#"["2026-07-28"]"#, "-32602 #7");
+        check(&[OLD], "5", "-32602 #7");
+        // The mirrored headers come before what `_meta` lacks.
+        check(&[NEW, CALL], "", "-32020 #7");
+        check(&[NEW, X], "", "-32020 #7");
+        check(&[NEW], "", "-32020 #7");
+    }
+
+    #[test]
+    fn mirrored_headers_are_there_once_and_equal() {
+        let check = |headers: &[(&str, &str)], modern: &str, older: &str| {
+            let with = |version| [&[version], headers].concat();
+            assert_eq!(said(&with(NEW), &call(META_NEW)), modern, "2026-07-28 {headers:?}");
+            assert_eq!(said(&with(OLD), &call("")), older, "2025-11-25 {headers:?}");
+            let none = if older == "2025-11-25" { "none" } else { older };
+            assert_eq!(said(headers, &call("")), none, "no revision {headers:?}");
+        };
+        check(&[CALL, X], "2026-07-28", "2025-11-25");
+        check(&[], "-32020 #7", "2025-11-25");
+        check(&[CALL], "-32020 #7", "2025-11-25");
+        check(&[X], "-32020 #7", "2025-11-25");
+        let both = "-32020 #7";
+        check(&[CALL, CALL, X], both, both);
+        check(&[CALL, X, X], both, both);
+        check(&[CALL, X, ("mcp-name", "y")], both, both);
+        check(&[CALL, ("Mcp-Name", "y")], both, both);
+        check(&[CALL, ("Mcp-Name", "X")], both, both);
+        check(&[CALL, ("Mcp-Name", "")], both, both);
+        check(&[CALL, ("Mcp-Name", "x, x")], both, both);
+        check(&[("Mcp-Method", "tools/list"), X], both, both);
+        check(&[("Mcp-Method", "Tools/Call"), X], both, both);
+        check(&[("Mcp-Method", ""), X], both, both);
+        check(&[("Mcp-Method", "=?base64?dG9vbHMvY2FsbA==?="), X], both, both);
+    }
+
+    #[test]
+    fn mcp_name_is_decoded() {
+        let check = |value: &str, name: &str, expect: bool| {
+            let json = request("tools/call", &format!(r#""name":{}"#, serde_json::to_string(name).unwrap()), META_NEW);
+            let expect = if expect { "2026-07-28" } else { "-32020 #7" };
+            assert_eq!(said(&[NEW, CALL, ("Mcp-Name", value)], &json), expect, "{value} {name:?}");
+        };
+        check("us-west1", "us-west1", true);
+        check("=?base64?SGVsbG8sIOS4lueVjA==?=", "Hello, 世界", true);
+        check("=?base64?IHBhZGRlZCA=?=", " padded ", true);
+        check("=?base64?bGluZTEKbGluZTI=?=", "line1\nline2", true);
+        check("=?base64?PT9iYXNlNjQ/bGl0ZXJhbD89?=", "=?base64?literal?=", true);
+        check("=?base64?dXMtd2VzdDE=?=", "us-west1", true);
+        check("=?base64??=", "", true);
+        check("a b\tc", "a b\tc", true);
+        check("=?base64?", "=?base64?", true);
+        check("?=", "?=", true);
+        // Plain text is no other form of itself.
+        check("=?base64?literal?=", "=?base64?literal?=", false);
+        check("=?base64?=", "=?base64?=", false);
+        check("=?BASE64?dXMtd2VzdDE=?=", "us-west1", false);
+        check("=?base64?dXMtd2VzdDE?=", "us-west1", false);
+        check("=?base64?dXMtd2VzdDF=?=", "us-west1", false);
+        check("=?base64?dXMtd2VzdDE= ?=", "us-west1", false);
+        check("=?base64?PT8_?=", "=??", false);
+        check("=?base64?/w==?=", "\u{FFFD}", false);
+        check("Hello, 世界", "Hello, 世界", false);
+        check("=?base64?IHBhZGRlZCA=?=", "padded", false);
+    }
+
+    #[test]
+    fn each_method_mirrors_its_own_member() {
+        let check = |method: &str, params: &str, name: Option<&str>, expect: &str| {
+            let mut headers = vec![NEW, ("Mcp-Method", method)];
+            headers.extend(name.map(|name| ("Mcp-Name", name)));
+            assert_eq!(said(&headers, &request(method, params, META_NEW)), expect, "{method} {params} {name:?}");
+        };
+        let fault = "-32020 #7";
+        for (method, member) in [
+            ("tools/call", "name"),
+            ("prompts/get", "name"),
+            ("resources/read", "uri"),
+            ("tasks/get", "taskId"),
+            ("tasks/update", "taskId"),
+            ("tasks/cancel", "taskId"),
+        ] {
+            let params = format!(r#""{member}":"a:b""#);
+            check(method, &params, Some("a:b"), "2026-07-28");
+            check(method, &params, Some("c:d"), fault);
+            check(method, &params, None, fault);
+            check(method, "", None, fault);
+            check(method, "", Some(""), fault);
+            check(method, &format!(r#""{member}":5"#), Some("5"), fault);
+        }
+        for method in
+            ["tools/list", "server/discover", "initialize", "subscriptions/listen", "completion/complete", "acme/x"]
+        {
+            check(method, r#""name":"x""#, None, "2026-07-28");
+            check(method, r#""name":"x""#, Some("y"), "2026-07-28");
+        }
+    }
+
+    #[test]
+    fn notifications_and_responses_need_no_mirror() {
+        let notification = r#"{"jsonrpc":"2.0","method":"notifications/cancelled"}"#;
+        let in_meta = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#;
+        let response = r#"{"jsonrpc":"2.0","id":7,"result":{}}"#;
+        let check = |headers: &[(&str, &str)], json: &str, expect: &str| {
+            assert_eq!(said(headers, json), expect, "{headers:?} {json}");
+        };
+        check(&[NEW], notification, "2026-07-28");
+        check(&[], notification, "none");
+        check(&[NEW, ("Mcp-Method", "notifications/cancelled")], notification, "2026-07-28");
+        check(&[NEW, CALL], notification, "-32020");
+        check(&[NEW], in_meta, "2026-07-28");
+        check(&[], in_meta, "-32020");
+        check(&[OLD], in_meta, "-32020");
+        check(&[OLD], response, "2025-11-25");
+        check(&[OLD, CALL], response, "-32020");
+        check(&[NEW], response, "2026-07-28");
+        check(&[("MCP-Protocol-Version", "x")], response, "-32022 x");
+    }
+
+    #[test]
+    fn a_batch_is_of_2025_03_26_or_of_no_revision() {
+        let ping = r#"{"jsonrpc":"2.0","id":7,"method":"ping"}"#;
+        let check = |headers: &[(&str, &str)], elements: &[&str], expect: &str| {
+            assert_eq!(said(headers, &format!("[{}]", elements.join(","))), expect, "{headers:?} {elements:?}");
+        };
+        let version = ("MCP-Protocol-Version", "2025-03-26");
+        check(&[], &[ping], "none");
+        check(&[version], &[ping, ping], "2025-03-26");
+        check(&[OLD], &[ping], "-32020");
+        check(&[NEW], &[ping], "-32020");
+        check(&[("MCP-Protocol-Version", "2024-11-05")], &[ping], "-32020");
+        check(&[("MCP-Protocol-Version", "x")], &[ping], "-32022 x");
+        check(&[version], &[ping, &call(META_NEW)], "-32020");
+        check(&[], &[ping, &call(META_NEW)], "-32020");
+        check(&[], &[ping, &call(r#""2099-01-01""#)], "-32022 2099-01-01");
+        check(&[], &[&call("5")], "-32602");
+        check(&[version, CALL], &[&call("")], "-32020");
+        check(&[X], &[&call("")], "-32020");
+    }
+
+    #[test]
+    fn a_request_without_a_body_names_its_revision_in_the_header() {
+        assert_eq!(revision_of(&map(&[])), Ok(None));
+        assert_eq!(revision_of(&map(&[OLD])), Ok(Some(Revision::V2025_11_25)));
+        assert_eq!(revision_of(&map(&[NEW])), Ok(Some(Revision::V2026_07_28)));
+        let unsupported = HeaderFault::UnsupportedRevision { requested: "1".to_owned(), id: None };
+        assert_eq!(revision_of(&map(&[("MCP-Protocol-Version", "1")])), Err(unsupported));
+        assert!(matches!(revision_of(&map(&[OLD, OLD])), Err(HeaderFault::Mismatch { .. })));
+    }
+}

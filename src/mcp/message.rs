@@ -4,8 +4,8 @@
 
 use std::fmt;
 
-use super::names::{self, Place};
-use super::strict::{self, Token, Watch};
+use super::reading::Reading;
+use super::strict::{self, Token};
 
 /// An `id`: a string or an integer of at most 64 bits, as canonical JSON text, so that one id has one text however it was
 /// escaped. `1.0` and `1e3` are no integers.
@@ -158,240 +158,16 @@ pub struct ReadLimits {
 /// surrogate, no byte order mark, nothing after it; and in it one request, notification or response, or a batch of 1 to
 /// `batch_max` of them (JSON-RPC 2.0; MCP, Base Protocol, Messages).
 pub fn read(bytes: &[u8], limits: ReadLimits) -> Result<Body, Malformed> {
-    let mut reading = Reading { batch_max: limits.batch_max, ..Reading::default() };
+    let mut reading = Reading::new(limits.batch_max);
     match strict::read(bytes, limits.depth_max, &mut reading) {
         // Beyond the fault there may be another `id`.
         Err(strict::Fault::NotJson(detail)) => Err(Malformed { code: NOT_JSON, detail, id: None }),
-        Err(strict::Fault::Ambiguous(detail)) => Err(Malformed { code: INVALID_REQUEST, detail, id: reading.id }),
+        Err(strict::Fault::Ambiguous(detail)) => {
+            Err(Malformed { code: INVALID_REQUEST, detail, id: reading.into_id() })
+        }
         Ok(()) => reading.body(),
     }
 }
-
-/// What has been read of a body.
-#[derive(Debug, Default)]
-struct Reading {
-    batch_max: usize,
-    /// Whether the body is an array; then how many elements it has.
-    batch: Option<usize>,
-    /// The message being read.
-    draft: Option<Draft>,
-    messages: Vec<Message>,
-    /// The first fault.
-    fault: Option<(i32, &'static str)>,
-    /// The id to answer a fault with.
-    id: Option<MessageId>,
-}
-
-impl Reading {
-    /// What the body holds, once it has been read to its end.
-    fn body(mut self) -> Result<Body, Malformed> {
-        if self.batch.is_some_and(|elements| elements == 0 || elements > self.batch_max) {
-            self.refuse(INVALID_REQUEST, "a batch must not be empty, nor longer than permitted");
-        }
-        if let Some((code, detail)) = self.fault {
-            return Err(Malformed { code, detail, id: self.id });
-        }
-        match (self.batch, self.messages.pop()) {
-            (None, Some(message)) => Ok(Body::One(message)),
-            (Some(_), Some(last)) => {
-                self.messages.push(last);
-                Ok(Body::Batch(self.messages))
-            }
-            (_, None) => Err(Malformed { code: INVALID_REQUEST, detail: NO_MESSAGE, id: None }),
-        }
-    }
-
-    fn refuse(&mut self, code: i32, detail: &'static str) {
-        self.fault.get_or_insert((code, detail));
-    }
-
-    /// The end of a message.
-    fn finish(&mut self) {
-        let Some(draft) = self.draft.take() else { return };
-        if self.batch.is_none() {
-            self.id = draft.request_id();
-        }
-        match draft.message() {
-            // A batch that is too long is refused as a whole: what is beyond need not be kept.
-            Ok(message) if self.messages.len() <= self.batch_max => self.messages.push(message),
-            Ok(_) => {}
-            Err((code, detail)) => self.refuse(code, detail),
-        }
-    }
-}
-
-impl Watch for Reading {
-    type Place = Place;
-
-    fn member(&mut self, parent: Place, name: &str) -> Place {
-        let Ok(place) = parent.member(name) else {
-            self.refuse(
-                INVALID_REQUEST,
-                "a member differs from one that MCP defines in case or invisible characters only",
-            );
-            if let (Place::Document | Place::Element, Some(draft)) = (parent, &mut self.draft) {
-                draft.id_doubtful = true;
-            }
-            return Place::Elsewhere;
-        };
-        place
-    }
-
-    fn element(&mut self, parent: Place) -> Place {
-        if parent == Place::Document {
-            self.batch = self.batch.map(|elements| elements + 1);
-        }
-        parent.element()
-    }
-
-    fn value(&mut self, place: Place, token: Token<'_>) {
-        match (place, token) {
-            (Place::Document, Token::Array) => self.batch = Some(0),
-            (Place::Document | Place::Element, Token::Object) => self.draft = Some(Draft::default()),
-            (Place::Document | Place::Element, _) => self.refuse(INVALID_REQUEST, NO_MESSAGE),
-            (place, token) => {
-                if let Some(draft) = &mut self.draft {
-                    draft.take(place, token);
-                }
-            }
-        }
-    }
-
-    fn end(&mut self, place: Place) {
-        if matches!(place, Place::Document | Place::Element) {
-            self.finish();
-        }
-    }
-}
-
-/// The members of a message as they are read.
-#[derive(Debug, Default)]
-struct Draft {
-    /// Whether `jsonrpc` is what it must be.
-    jsonrpc: bool,
-    /// Whether `id` is there.
-    id_given: bool,
-    /// The `id`, if it is a string or an integer.
-    id: Option<MessageId>,
-    /// Two members could be the `id`.
-    id_doubtful: bool,
-    method: Field,
-    /// Whether `params` is there, and an object.
-    params_object: Option<bool>,
-    params: Params,
-    /// Whether `result` is there, and an object.
-    result_object: Option<bool>,
-    /// Whether `error` is there, and an object.
-    error_object: Option<bool>,
-}
-
-impl Draft {
-    /// Takes the value at `place`.
-    fn take(&mut self, place: Place, token: Token<'_>) {
-        let is_object = token == Token::Object;
-        match place {
-            Place::Jsonrpc => self.jsonrpc = token == Token::Text("2.0"),
-            Place::Id => {
-                self.id_doubtful |= self.id_given;
-                self.id_given = true;
-                self.id = MessageId::from_token(token);
-            }
-            Place::Method => self.method = token.into(),
-            Place::Params => self.params_object = Some(is_object),
-            Place::Result => self.result_object = Some(is_object),
-            Place::Error => self.error_object = Some(is_object),
-            Place::Name => self.params.name = token.into(),
-            Place::Uri => self.params.uri = token.into(),
-            Place::TaskId => self.params.task_id = token.into(),
-            Place::ProtocolVersion => self.params.protocol_version = token.into(),
-            Place::MetaProtocolVersion => self.params.meta_protocol_version = token.into(),
-            Place::Reference => self.params.reference = Some(Reference::default()),
-            Place::ReferenceKind => self.reference(|reference| &mut reference.kind, token),
-            Place::ReferenceName => self.reference(|reference| &mut reference.name, token),
-            Place::ReferenceUri => self.reference(|reference| &mut reference.uri, token),
-            Place::Notifications if is_object => {}
-            Place::Notifications => self.params.resource_subscriptions = Some(Err(())),
-            Place::Subscriptions => {
-                self.params.resource_subscriptions = Some(if token == Token::Array { Ok(Vec::new()) } else { Err(()) });
-            }
-            Place::Subscription => self.subscription(token),
-            Place::TaskIds => self.params.task_ids = true,
-            Place::Document | Place::Element | Place::Meta | Place::Elsewhere => {}
-        }
-    }
-
-    fn reference(&mut self, field: impl FnOnce(&mut Reference) -> &mut Field, token: Token<'_>) {
-        if let Some(reference) = &mut self.params.reference {
-            *field(reference) = token.into();
-        }
-    }
-
-    fn subscription(&mut self, token: Token<'_>) {
-        let Some(Ok(uris)) = &mut self.params.resource_subscriptions else { return };
-        match token.text() {
-            Some(uri) if uris.len() < RESOURCE_SUBSCRIPTIONS_MAX => uris.push(uri.to_owned()),
-            Some(_) | None => self.params.resource_subscriptions = Some(Err(())),
-        }
-    }
-
-    /// The id of what is meant as a request, to answer a fault with.
-    fn request_id(&self) -> Option<MessageId> {
-        let is_answer = self.result_object.is_some() || self.error_object.is_some();
-        if self.method == Field::Absent || is_answer || self.id_doubtful { None } else { self.id.clone() }
-    }
-
-    /// The message, once all of it has been read.
-    fn message(self) -> Result<Message, (i32, &'static str)> {
-        if !self.jsonrpc {
-            return Err((INVALID_REQUEST, "`jsonrpc` must be the string 2.0"));
-        }
-        if self.id_given && self.id.is_none() {
-            return Err((INVALID_REQUEST, "`id` must be a string or an integer"));
-        }
-        if self.params_object == Some(false) {
-            return Err((INVALID_PARAMS, "`params` must be an object"));
-        }
-        match self.method {
-            Field::Text(_) => self.call(),
-            Field::Other => Err((INVALID_REQUEST, "`method` must be a string")),
-            Field::Absent => self.response(),
-        }
-    }
-
-    /// A request or a notification.
-    fn call(self) -> Result<Message, (i32, &'static str)> {
-        if self.result_object.is_some() || self.error_object.is_some() {
-            // We would authorize a response, and the server run a call; or the reverse.
-            return Err((INVALID_REQUEST, "`method` must not stand beside `result` or `error`"));
-        }
-        let id = self.id;
-        let method = self.method.text().unwrap_or_default().to_owned();
-        let kind = if id.is_some() { Kind::Request } else { Kind::Notification };
-        if kind == Kind::Notification && names::is_request(&method) {
-            // Some servers run a call that comes without an id: it leaves no answer, but its effects.
-            return Err((INVALID_REQUEST, "a request must have an `id`"));
-        }
-        if kind == Kind::Request && method.starts_with(names::NOTIFICATION_PREFIX) {
-            return Err((INVALID_REQUEST, "a notification must not have an `id`"));
-        }
-        Ok(Message { kind, id, method, params: self.params })
-    }
-
-    /// A response. An error may come without an id, where the server's request could not be read (MCP 2025-11-25).
-    fn response(self) -> Result<Message, (i32, &'static str)> {
-        let complete = match (self.result_object, self.error_object) {
-            (Some(is_object), None) => is_object && self.id.is_some(),
-            (None, Some(is_object)) => is_object,
-            (None, None) | (Some(_), Some(_)) => false,
-        };
-        if !complete || self.params_object.is_some() {
-            return Err((INVALID_REQUEST, NO_MESSAGE));
-        }
-        Ok(Message { kind: Kind::Response, id: self.id, method: String::new(), params: Params::default() })
-    }
-}
-
-const NO_MESSAGE: &str = "the body must be a JSON-RPC request, notification or response";
 
 /// JSON-RPC 2.0 §5.1, Parse error.
 const NOT_JSON: i32 = -32700;
@@ -400,5 +176,333 @@ pub(super) const INVALID_REQUEST: i32 = -32600;
 /// JSON-RPC 2.0 §5.1, Invalid params.
 pub(super) const INVALID_PARAMS: i32 = -32602;
 
-/// Resources that one `subscriptions/listen` may name: each is decided by the rules.
-const RESOURCE_SUBSCRIPTIONS_MAX: usize = 1000;
+#[cfg(test)]
+mod tests {
+    use super::super::names;
+    use super::*;
+
+    const LIMITS: ReadLimits = ReadLimits { depth_max: 64, batch_max: 3 };
+
+    fn one(json: &str) -> Message {
+        match read(json.as_bytes(), LIMITS) {
+            Ok(Body::One(message)) => message,
+            other => panic!("{json}: {other:?}"),
+        }
+    }
+
+    /// `expect`: the code, and the id that is answered ("" for none).
+    fn refused(json: impl AsRef<[u8]>, expect: (i32, &str)) {
+        let json = json.as_ref();
+        let shown = String::from_utf8_lossy(json.get(..200).unwrap_or(json)).into_owned();
+        match read(json, LIMITS) {
+            Ok(body) => panic!("{shown}: read as {body:?}"),
+            Err(malformed) => {
+                let id = malformed.id.as_ref().map_or("", MessageId::as_json);
+                assert_eq!((malformed.code, id), expect, "{shown}: {malformed}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_three_kinds_are_read() {
+        let check = |json: &str, kind: Kind, method: &str, id: &str| {
+            let message = one(json);
+            let read = (message.kind, message.method.as_str(), message.id.as_ref().map_or("", MessageId::as_json));
+            assert_eq!(read, (kind, method, id), "{json}");
+        };
+        check(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#, Kind::Request, "ping", "1");
+        check(r#" {"method":"ping" , "id":"a","jsonrpc":"2.0" } "#, Kind::Request, "ping", "\"a\"");
+        check("\t\r\n{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n", Kind::Request, "ping", "1");
+        check(r#"{"jsonrpc":"2.0","id":-7,"method":"ping","params":{}}"#, Kind::Request, "ping", "-7");
+        check(r#"{"jsonrpc":"2.0","id":0,"method":"acme/reindex"}"#, Kind::Request, "acme/reindex", "0");
+        check(r#"{"jsonrpc":"2.0","id":"","method":"ping"}"#, Kind::Request, "ping", "\"\"");
+        check(
+            r#"{"jsonrpc":"2.0","id":18446744073709551615,"method":"ping"}"#,
+            Kind::Request,
+            "ping",
+            "18446744073709551615",
+        );
+        check(r#"{"jsonrpc":"2.0","id":"\u0061\"\u00e9","method":"p\u0069ng"}"#, Kind::Request, "ping", "\"a\\\"é\"");
+        check(r#"{"\u006aso\u006erpc":"2.0","id":1,"\u006dethod":"tools\/call"}"#, Kind::Request, "tools/call", "1");
+        check(r#"{"jsonrpc":"2.0","id":1,"method":"ping","unknown":{"Id":1,"ID":2}}"#, Kind::Request, "ping", "1");
+        check(
+            r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
+            Kind::Notification,
+            "notifications/initialized",
+            "",
+        );
+        check(r#"{"jsonrpc":"2.0","method":"acme/event","params":{}}"#, Kind::Notification, "acme/event", "");
+        check(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, Kind::Response, "", "1");
+        check(r#"{"jsonrpc":"2.0","id":"x","error":{"code":1,"message":"m"}}"#, Kind::Response, "", "\"x\"");
+        check(r#"{"jsonrpc":"2.0","error":{"code":1,"message":"m"}}"#, Kind::Response, "", "");
+    }
+
+    #[test]
+    fn envelopes_that_are_no_message_are_refused() {
+        refused("{}", (-32600, ""));
+        refused("[]", (-32600, ""));
+        refused("1", (-32600, ""));
+        refused("null", (-32600, ""));
+        refused(r#""tools/call""#, (-32600, ""));
+        refused(r#"{"id":1,"method":"ping"}"#, (-32600, "1"));
+        refused(r#"{"jsonrpc":2.0,"id":1,"method":"ping"}"#, (-32600, "1"));
+        refused(r#"{"jsonrpc":"2","id":1,"method":"ping"}"#, (-32600, "1"));
+        refused(r#"{"jsonrpc":"2.0\u0000","id":1,"method":"ping"}"#, (-32600, "1"));
+        refused(r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#, (-32600, ""));
+        refused(r#"{"jsonrpc":"2.0","id":true,"method":"ping"}"#, (-32600, ""));
+        refused(r#"{"jsonrpc":"2.0","id":1.0,"method":"ping"}"#, (-32600, ""));
+        refused(r#"{"jsonrpc":"2.0","id":1e3,"method":"ping"}"#, (-32600, ""));
+        refused(r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#, (-32600, ""));
+        refused(r#"{"jsonrpc":"2.0","id":{"a":1},"method":"ping"}"#, (-32600, ""));
+        refused(r#"{"jsonrpc":"2.0","id":[1],"method":"ping"}"#, (-32600, ""));
+        refused(format!(r#"{{"jsonrpc":"2.0","id":{},"method":"ping"}}"#, "9".repeat(21)), (-32600, ""));
+        refused(format!(r#"{{"jsonrpc":"2.0","id":{},"method":"ping"}}"#, "9".repeat(400)), (-32700, ""));
+        refused(r#"{"jsonrpc":"2.0","id":1}"#, (-32600, ""));
+        refused(r#"{"jsonrpc":"2.0","method":1}"#, (-32600, ""));
+        refused(r#"{"jsonrpc":"2.0","id":1,"method":["ping"]}"#, (-32600, "1"));
+        refused(r#"{"jsonrpc":"2.0","id":1,"method":null}"#, (-32600, "1"));
+        refused(r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}"#, (-32602, "1"));
+        refused(r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":null}"#, (-32602, "1"));
+        refused(r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":"x"}"#, (-32602, "1"));
+        refused(r#"{"jsonrpc":"2.0","method":"notifications/initialized","params":[]}"#, (-32602, ""));
+    }
+
+    #[test]
+    fn a_request_without_id_and_a_notification_with_one_are_refused() {
+        let methods = [names::CORE_REQUESTS, names::NAMING_REQUESTS, names::OTHER_REQUESTS].concat();
+        for method in methods {
+            refused(format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#), (-32600, ""));
+        }
+        refused(r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"delete_all"}}"#, (-32600, ""));
+        refused(r#"{"jsonrpc":"2.0","id":1,"method":"notifications/initialized"}"#, (-32600, "1"));
+        refused(r#"{"jsonrpc":"2.0","id":1,"method":"notifications/acme"}"#, (-32600, "1"));
+    }
+
+    #[test]
+    fn a_message_that_is_two_kinds_at_once_is_refused() {
+        refused(r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x"},"result":{}}"#, (-32600, ""));
+        refused(r#"{"jsonrpc":"2.0","id":1,"result":{},"method":"ping"}"#, (-32600, ""));
+        refused(r#"{"jsonrpc":"2.0","id":1,"error":{},"method":"ping"}"#, (-32600, ""));
+        refused(r#"{"jsonrpc":"2.0","id":1,"method":"ping","result":null}"#, (-32600, ""));
+        refused(r#"{"jsonrpc":"2.0","id":1,"result":{},"error":{}}"#, (-32600, ""));
+        refused(r#"{"jsonrpc":"2.0","id":1,"result":{},"error":null}"#, (-32600, ""));
+        refused(r#"{"jsonrpc":"2.0","id":1,"result":{},"params":{"name":"x"}}"#, (-32600, ""));
+        refused(r#"{"jsonrpc":"2.0","id":1,"result":null}"#, (-32600, ""));
+        refused(r#"{"jsonrpc":"2.0","result":{}}"#, (-32600, ""));
+        refused(r#"{"jsonrpc":"2.0","id":null,"error":{}}"#, (-32600, ""));
+        refused(r#"{"jsonrpc":"2.0","id":1,"error":"x"}"#, (-32600, ""));
+    }
+
+    #[test]
+    fn duplicate_members_are_refused_at_any_depth_and_in_any_spelling() {
+        let call =
+            |rest: &str| format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"x"}}{rest}}}"#);
+        refused(call(r#","method":"ping""#), (-32600, "1"));
+        refused(call(r#","method":"tools/call""#), (-32600, "1"));
+        refused(call(r#","params":{"name":"y"}"#), (-32600, "1"));
+        refused(call(r#","p\u0061rams":{"name":"y"}"#), (-32600, "1"));
+        refused(call(r#","jsonrpc":"2.0""#), (-32600, "1"));
+        // Which of the two would the client wait for?
+        refused(call(r#","id":2"#), (-32600, ""));
+        refused(call(r#","id":1"#), (-32600, ""));
+        refused(call(r#","\u0069d":1"#), (-32600, ""));
+        refused(call(r#","x":[{"y":{"a":1,"\u0061":1}}]"#), (-32600, "1"));
+        let named = |params: &str| format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}"#);
+        refused(named(r#"{"name":"x","name":"y"}"#), (-32600, "1"));
+        refused(named(r#"{"name":"x","n\u0061me":"x"}"#), (-32600, "1"));
+        refused(named(r#"{"name":"x","arguments":{"a":1,"b":2,"a":3}}"#), (-32600, "1"));
+        refused(named(r#"{"name":"x","_meta":{},"_meta":{}}"#), (-32600, "1"));
+    }
+
+    #[test]
+    fn lookalikes_of_defined_members_are_refused() {
+        // Beside a lookalike in the envelope nothing is certain, the id included.
+        let check = |json: &str, id: &str| refused(json, (-32600, id));
+        check(r#"{"jsonrpc":"2.0","id":1,"method":"ping","Method":"tools/call"}"#, "");
+        check(r#"{"jsonrpc":"2.0","id":1,"method":"ping","param\u017f":{"name":"x"}}"#, "");
+        check(r#"{"jsonrpc":"2.0","id":1,"method":"ping","params\u0000":{"name":"x"}}"#, "");
+        check(r#"{"jsonrpc":"2.0","id":1,"method":"ping","method\u0000x":"tools/call"}"#, "");
+        check(r#"{"jsonrpc":"2.0","id":1,"method":"ping","params\u200b":{}}"#, "");
+        check(r#"{"jsonrpc":"2.0","id":1,"method":"ping"," params":{}}"#, "");
+        check(r#"{"jsonrpc":"2.0","id":1,"method":"ping","Result":{}}"#, "");
+        check(r#"{"jsonrpc":"2.0","id":1,"method":"ping","ID":2}"#, "");
+        check(r#"{"jsonrpc":"2.0","method":"ping","ID":2}"#, "");
+        check(r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","Name":"y"}}"#, "1");
+        check(r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"Name":"y"}}"#, "1");
+        check(r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","name\u0000":"y"}}"#, "1");
+        check(r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","_Meta":{}}}"#, "1");
+        check(r#"{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":{"tas\u212aId":"y"}}"#, "1");
+        check(r#"{"jsonrpc":"2.0","id":1,"method":"completion/complete","params":{"ref":{"Type":"ref/prompt"}}}"#, "1");
+        check(
+            r#"{"jsonrpc":"2.0","id":1,"method":"completion/complete","params":{"ref":{"type":"x","URI":"y"}}}"#,
+            "1",
+        );
+        check(
+            r#"{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{"TaskIds":[]}}}"#,
+            "1",
+        );
+        check(r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{"ProgressToken":1}}}"#, "1");
+    }
+
+    #[test]
+    fn lookalikes_elsewhere_pass() {
+        one(
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","arguments":{"Name":1,"name":2,"METHOD":3}}}"#,
+        );
+        one(
+            r#"{"jsonrpc":"2.0","id":1,"method":"acme/x","params":{"own":{"Name":1},"_meta":{"com.example/Key":1,"Name":1}}}"#,
+        );
+        one(r#"{"jsonrpc":"2.0","id":1,"result":{"Method":"x","params":1}}"#);
+    }
+
+    #[test]
+    fn what_is_not_one_utf_8_json_value_is_refused() {
+        let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+        let check = |json: &[u8]| refused(json, (-32700, ""));
+        check(b"");
+        check(b" ");
+        check(b"{");
+        check(format!("\u{FEFF}{ping}").as_bytes());
+        check(format!("{ping}{ping}").as_bytes());
+        check(format!("{ping}\n{ping}").as_bytes());
+        check(format!("{ping}}}").as_bytes());
+        check(format!("{ping}\0").as_bytes());
+        check(format!("\u{1e}{ping}\n").as_bytes());
+        check(format!("{ping} // comment").as_bytes());
+        check(&ping.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<_>>());
+        check(&ping.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>());
+        check(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\",\"x\":\"\xff\"}");
+        check(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\",\"x\":\"\xc0\xaf\"}");
+        check(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\",\"x\":\"\xed\xa0\x80\"}");
+        let with = |value: &str| format!(r#"{{"jsonrpc":"2.0","id":1,"method":"ping","x":{value}}}"#);
+        for value in [
+            "NaN",
+            "Infinity",
+            "-Infinity",
+            "0x1",
+            "01",
+            "+1",
+            ".5",
+            "1.",
+            "1e400",
+            "'a'",
+            "undefined",
+            "[1,]",
+            "{a:1}",
+            r#""\ud800""#,
+            r#""\udc00""#,
+            r#""\ud800\ud800""#,
+            r#"{"\ud800":1}"#,
+            "\"\t\"",
+            r#""\x""#,
+            "/*x*/1",
+        ] {
+            check(with(value).as_bytes());
+        }
+    }
+
+    #[test]
+    fn ordinary_values_pass() {
+        let with = |value: &str| format!(r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{{"x":{value}}}}}"#);
+        for value in [
+            "1e308",
+            "0.1234567890123456789012345678901234567890",
+            "123456789012345678901234567890",
+            "-0",
+            "1E-400",
+            r#""\ud83d\ude00 \u0000 \/ é""#,
+            "[[[]]]",
+            "[{\"a\":1},{\"a\":1}]",
+        ] {
+            one(&with(value));
+        }
+        one(&with(&format!("\"{}\"", "\\u0041".repeat(10_000))));
+    }
+
+    #[test]
+    fn depth_counts_from_the_outermost() {
+        let nested = |depth: usize| {
+            let inner = depth - 2;
+            let (open, close) = ("[".repeat(inner), "]".repeat(inner));
+            format!(r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{{"x":{open}{close}}}}}"#)
+        };
+        one(&nested(30));
+        one(&nested(64));
+        refused(nested(65), (-32600, ""));
+        refused(nested(127), (-32600, ""));
+        refused(nested(200), (-32600, ""));
+        refused("[".repeat(100_000), (-32600, ""));
+        refused("{\"a\":".repeat(100_000), (-32600, ""));
+    }
+
+    #[test]
+    fn batches_are_read_whole() {
+        let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+        let batch = |count: usize| format!("[{}]", vec![ping; count].join(","));
+        for count in 1..=3 {
+            let body = read(batch(count).as_bytes(), LIMITS);
+            assert!(matches!(&body, Ok(Body::Batch(messages)) if messages.len() == count), "{count}: {body:?}");
+        }
+        for count in [0, 4, 5, 1000] {
+            refused(batch(count), (-32600, ""));
+        }
+        refused(format!("[{ping},[{ping}]]"), (-32600, ""));
+        refused(format!("[[{ping}]]"), (-32600, ""));
+        refused(format!("[{ping},1]"), (-32600, ""));
+        refused(format!("[{ping},null]"), (-32600, ""));
+        refused(format!("[{ping},{{}}]"), (-32600, ""));
+        refused(r#"[{"jsonrpc":"2.0","id":1,"method":"ping","Method":"x"}]"#, (-32600, ""));
+        refused(format!("[{ping},]"), (-32700, ""));
+        let mixed = format!(r#"[{ping},{{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{{"name":"x"}}}}]"#);
+        let Ok(Body::Batch(messages)) = read(mixed.as_bytes(), LIMITS) else { panic!("{mixed}") };
+        let names: Vec<_> =
+            messages.iter().map(|message| (message.method.as_str(), message.params.name.text())).collect();
+        assert_eq!(names, [("ping", None), ("tools/call", Some("x"))]);
+    }
+
+    #[test]
+    fn params_that_decide_are_unescaped() {
+        let params =
+            one(r#"{"jsonrpc":"2.0","id":1,"method":"x","params":{"name":"\u0064elete\/all","uri":5,"taskId":null,
+                "protocolVersion":"p","_meta":{"io.modelcontextprotocol\/protocolVersion":"2026-07-28"},
+                "ref":{"type":"ref/prompt","name":["n"]},"arguments":{"name":"other"},
+                "notifications":{"resourceSubscriptions":["a:\u0062","c:d"],"toolsListChanged":true}}}"#)
+            .params;
+        assert_eq!(params.name, Field::Text("delete/all".to_owned()));
+        assert_eq!(params.uri, Field::Other);
+        assert_eq!(params.task_id, Field::Other);
+        assert_eq!(params.protocol_version.text(), Some("p"));
+        assert_eq!(params.meta_protocol_version.text(), Some("2026-07-28"));
+        let reference = params.reference.unwrap();
+        assert_eq!(
+            (reference.kind.text(), reference.name, reference.uri),
+            (Some("ref/prompt"), Field::Other, Field::Absent)
+        );
+        assert_eq!(params.resource_subscriptions, Some(Ok(vec!["a:b".to_owned(), "c:d".to_owned()])));
+        assert!(!params.task_ids);
+    }
+
+    #[test]
+    fn subscriptions_are_strings_in_an_array_in_an_object() {
+        let check = |notifications: &str, expect: Option<Result<usize, ()>>| {
+            let json =
+                format!(r#"{{"jsonrpc":"2.0","id":1,"method":"x","params":{{"notifications":{notifications}}}}}"#);
+            assert_eq!(
+                one(&json).params.resource_subscriptions.map(|uris| uris.map(|uris| uris.len())),
+                expect,
+                "{json:.200}"
+            );
+        };
+        let of = |count: usize| format!(r#"{{"resourceSubscriptions":[{}]}}"#, vec![r#""a:b""#; count].join(","));
+        check("{}", None);
+        check(&of(0), Some(Ok(0)));
+        check(&of(1000), Some(Ok(1000)));
+        check(&of(1001), Some(Err(())));
+        check("[]", Some(Err(())));
+        check("null", Some(Err(())));
+        check(r#"{"resourceSubscriptions":null}"#, Some(Err(())));
+        check(r#"{"resourceSubscriptions":{"a":"b"}}"#, Some(Err(())));
+        check(r#"{"resourceSubscriptions":["a:b",1,"c:d"]}"#, Some(Err(())));
+        check(r#"{"resourceSubscriptions":[["a:b"]]}"#, Some(Err(())));
+    }
+}

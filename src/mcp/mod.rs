@@ -6,6 +6,7 @@ pub mod listing;
 pub mod message;
 mod names;
 pub mod operation;
+mod reading;
 pub mod revision;
 pub mod sse;
 pub mod strict;

@@ -3,6 +3,8 @@
 //!
 //! A name missing here weakens a check: the tables are the union of the published schemas and of the tasks extension.
 
+use std::borrow::Cow;
+
 use super::strict;
 
 /// Where a value stands in a message, as far as inspection cares.
@@ -85,8 +87,13 @@ impl Place {
         if let Some((_, place)) = defined.iter().find(|(defined, _)| *defined == name) {
             return Ok(*place);
         }
-        // Folded once and cut, rather than once per defined name: a body may hold very many members, and long ones.
-        let folded: String = strict::folded(name).take(NAME_CHARS_MAX + 1).collect();
+        // Folded once and cut, not once per defined name, and visible ASCII not at all but for its case: a body may hold
+        // very many members, and long ones.
+        let folded = if name.bytes().all(|byte| byte.is_ascii_graphic()) {
+            Cow::Borrowed(name)
+        } else {
+            strict::folded(name).take(NAME_CHARS_MAX + 1).collect::<String>().into()
+        };
         if defined.iter().any(|(defined, _)| defined.eq_ignore_ascii_case(&folded)) {
             // Go's encoding/json lets `Name` and `paramſ` overwrite `name` and `params`: the server would act on
             // what was never authorized.
@@ -258,6 +265,36 @@ mod tests {
     fn names_are_lower_bounds_of_the_cut() {
         for (name, _) in [ENVELOPE, PARAMS, REFERENCE, NOTIFICATIONS, META].concat() {
             assert!(name.is_ascii() && name.len() <= NAME_CHARS_MAX, "{name}");
+        }
+    }
+
+    #[test]
+    fn every_defined_member_has_no_lookalike_beside_it() {
+        let tables = [
+            (Place::Document, ENVELOPE),
+            (Place::Element, ENVELOPE),
+            (Place::Params, PARAMS),
+            (Place::Reference, REFERENCE),
+            (Place::Notifications, NOTIFICATIONS),
+            (Place::Meta, META),
+        ];
+        for (parent, defined) in tables {
+            for (name, place) in defined {
+                assert_eq!(parent.member(name), Ok(*place), "{parent:?} {name}");
+                let variants = [
+                    name.to_ascii_uppercase(),
+                    name.replacen('s', "\u{17F}", 1),
+                    name.replacen('k', "\u{212A}", 1),
+                    format!("{name}\0"),
+                    format!("{name}\0x"),
+                    format!("{}\0{name}", name.to_ascii_uppercase()),
+                    format!("{name} "),
+                    format!("\u{FEFF}{name}"),
+                ];
+                for variant in variants.iter().filter(|variant| variant != name) {
+                    assert_eq!(parent.member(variant), Err(Lookalike), "{parent:?} {variant:?}");
+                }
+            }
         }
     }
 

@@ -167,3 +167,235 @@ fn defined(methods: &[&'static str], method: &str) -> Option<&'static str> {
 fn text(field: &Field, detail: &'static str) -> Result<String, &'static str> {
     field.text().map(str::to_owned).ok_or(detail)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::message::{Body, ReadLimits, read};
+    use super::*;
+
+    const REVISIONS: [Option<Revision>; 6] = [
+        None,
+        Some(Revision::V2024_11_05),
+        Some(Revision::V2025_03_26),
+        Some(Revision::V2025_06_18),
+        Some(Revision::V2025_11_25),
+        MODERN,
+    ];
+    const MODERN: Option<Revision> = Some(Revision::V2026_07_28);
+
+    fn message(json: &str) -> Message {
+        match read(json.as_bytes(), ReadLimits { depth_max: 64, batch_max: 1 }) {
+            Ok(Body::One(message)) => message,
+            other => panic!("{json}: {other:?}"),
+        }
+    }
+
+    fn request(method: &str, params: &str) -> Message {
+        message(&format!(r#"{{"jsonrpc":"2.0","id":7,"method":"{method}","params":{params}}}"#))
+    }
+
+    fn notification(method: &str) -> Message {
+        message(&format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#))
+    }
+
+    fn other(method: &str, defined: bool) -> Operation {
+        Operation::Other { method: method.to_owned(), defined }
+    }
+
+    /// In every revision but 2026-07-28, and in 2026-07-28.
+    fn check(message: &Message, older: &Operation, modern: &Operation) {
+        for revision in REVISIONS {
+            let expect = if revision == MODERN { modern } else { older };
+            assert_eq!(Operation::of(message, revision).as_ref(), Ok(expect), "{message:?} {revision:?}");
+        }
+    }
+
+    fn same(message: &Message, expect: &Operation) {
+        check(message, expect, expect);
+    }
+
+    /// Refused as -32602, with the request's id.
+    fn refused(method: &str, params: &str) {
+        for revision in REVISIONS {
+            if revision == MODERN && !names::REQUESTS_2026_07_28.contains(&method) {
+                continue;
+            }
+            let malformed = Operation::of(&request(method, params), revision).unwrap_err();
+            assert_eq!(
+                (malformed.code, malformed.id.unwrap().as_json()),
+                (-32602, "7"),
+                "{method} {params} {revision:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn core_methods_need_required_scopes_alone() {
+        for method in names::CORE_REQUESTS {
+            same(&request(method, "{}"), &Operation::Core(method));
+            same(&request(method, r#"{"name":"delete_all","uri":"file:///etc/passwd"}"#), &Operation::Core(method));
+        }
+        for method in names::CORE_NOTIFICATIONS {
+            same(&notification(method), &Operation::Core(method));
+        }
+    }
+
+    #[test]
+    fn naming_methods_become_what_they_name() {
+        let name = |name: &str| name.to_owned();
+        let resource = |method: &'static str| Operation::UseResource { method, uri: name("a:b") };
+        same(&request("tools/call", r#"{"name":"x"}"#), &Operation::CallTool(name("x")));
+        same(&request("tools/call", r#"{"name":"","arguments":{"name":"y"}}"#), &Operation::CallTool(name("")));
+        same(&request("tools/call", r#"{"task":{"ttl":1},"name":"x"}"#), &Operation::CallTool(name("x")));
+        same(
+            &request("tools/call", r#"{"name":"x","inputResponses":{},"requestState":"s"}"#),
+            &Operation::CallTool(name("x")),
+        );
+        same(&request("tools\\/call", r#"{"name":"\u0078"}"#), &Operation::CallTool(name("x")));
+        same(&request("prompts/get", r#"{"name":"x"}"#), &Operation::GetPrompt(name("x")));
+        same(&request("resources/read", r#"{"uri":"a:b"}"#), &resource("resources/read"));
+        check(
+            &request("resources/subscribe", r#"{"uri":"a:b"}"#),
+            &resource("resources/subscribe"),
+            &other("resources/subscribe", false),
+        );
+        check(
+            &request("resources/unsubscribe", r#"{"uri":"a:b"}"#),
+            &resource("resources/unsubscribe"),
+            &other("resources/unsubscribe", false),
+        );
+        let complete = |kind: &str| {
+            request("completion/complete", &format!(r#"{{"ref":{{"type":"{kind}","name":"x","uri":"a:{{b}}"}}}}"#))
+        };
+        same(&complete("ref/prompt"), &Operation::CompletePrompt(name("x")));
+        same(&complete("ref/resource"), &Operation::CompleteResource(name("a:{b}")));
+    }
+
+    #[test]
+    fn listening_names_each_resource() {
+        let listen =
+            |notifications: &str| request("subscriptions/listen", &format!(r#"{{"notifications":{notifications}}}"#));
+        let uris = |uris: &[&str]| Operation::Listen(uris.iter().map(|&uri| uri.to_owned()).collect());
+        same(&request("subscriptions/listen", "{}"), &uris(&[]));
+        same(&listen("{}"), &uris(&[]));
+        same(&listen(r#"{"toolsListChanged":true}"#), &uris(&[]));
+        same(&listen(r#"{"resourceSubscriptions":[]}"#), &uris(&[]));
+        same(&listen(r#"{"resourceSubscriptions":["a:b","c:d"]}"#), &uris(&["a:b", "c:d"]));
+        same(&listen(r#"{"taskIds":["t"]}"#), &other("subscriptions/listen", true));
+        same(&listen(r#"{"taskIds":null}"#), &other("subscriptions/listen", true));
+        refused("subscriptions/listen", r#"{"notifications":{"taskIds":["t"],"resourceSubscriptions":["a:b"]}}"#);
+        refused("subscriptions/listen", r#"{"notifications":{"resourceSubscriptions":"a:b"}}"#);
+        refused("subscriptions/listen", r#"{"notifications":{"resourceSubscriptions":["a:b",{}]}}"#);
+        refused("subscriptions/listen", r#"{"notifications":["a:b"]}"#);
+    }
+
+    #[test]
+    fn what_a_rule_decides_by_must_be_a_string() {
+        for params in
+            ["{}", r#"{"name":null}"#, r#"{"name":1}"#, r#"{"name":["x"]}"#, r#"{"name":{"x":1}}"#, r#"{"uri":"x"}"#]
+        {
+            refused("tools/call", params);
+            refused("prompts/get", params);
+        }
+        for params in ["{}", r#"{"uri":null}"#, r#"{"uri":false}"#, r#"{"uri":["x"]}"#, r#"{"name":"x"}"#] {
+            refused("resources/read", params);
+            refused("resources/subscribe", params);
+            refused("resources/unsubscribe", params);
+        }
+        for params in [
+            "{}",
+            r#"{"ref":null}"#,
+            r#"{"ref":"ref/prompt"}"#,
+            r#"{"ref":[{"type":"ref/prompt","name":"x"}]}"#,
+            r#"{"ref":{}}"#,
+            r#"{"ref":{"name":"x"}}"#,
+            r#"{"ref":{"type":"ref/tool","name":"x"}}"#,
+            r#"{"ref":{"type":"Ref/prompt","name":"x"}}"#,
+            r#"{"ref":{"type":"ref/prompt"}}"#,
+            r#"{"ref":{"type":"ref/prompt","uri":"a:b"}}"#,
+            r#"{"ref":{"type":"ref/prompt","name":1}}"#,
+            r#"{"ref":{"type":"ref/resource","name":"x"}}"#,
+            r#"{"ref":{"type":"ref/resource","uri":null}}"#,
+        ] {
+            refused("completion/complete", params);
+        }
+    }
+
+    #[test]
+    fn every_other_method_is_other() {
+        for method in [
+            "tasks/get",
+            "tasks/update",
+            "tasks/cancel",
+            "tasks/result",
+            "tasks/list",
+            "sampling/createMessage",
+            "roots/list",
+            "elicitation/create",
+            "acme/reindex",
+            "Tools/Call",
+            "tools/call ",
+            "tools/call\\u0000",
+            "tools/cal\\u217c",
+            "rpc.discover",
+            "tools",
+            "tools/list/",
+            "",
+            "*",
+        ] {
+            let message = request(method, "{}");
+            check(&message, &other(&message.method, true), &other(&message.method, false));
+        }
+        for method in [
+            "notifications/message",
+            "notifications/acme",
+            "notifications/tasks",
+            "acme/event",
+            "Notifications/Initialized",
+        ] {
+            same(&notification(method), &other(method, true));
+        }
+    }
+
+    #[test]
+    fn what_2026_07_28_does_not_define_is_said_before_its_params_are_looked_at() {
+        for method in ["resources/subscribe", "resources/unsubscribe", "tasks/get", "acme/reindex"] {
+            assert_eq!(Operation::of(&request(method, r#"{"uri":1}"#), MODERN), Ok(other(method, false)));
+        }
+    }
+
+    #[test]
+    fn a_client_may_respond_until_2025_11_25() {
+        let response = message(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#);
+        for revision in REVISIONS {
+            let operation = Operation::of(&response, revision);
+            if revision == MODERN {
+                let malformed = operation.unwrap_err();
+                assert_eq!((malformed.code, malformed.id), (-32600, None));
+            } else {
+                assert_eq!(operation, Ok(Operation::Response));
+            }
+        }
+    }
+
+    #[test]
+    fn method_and_name_are_what_the_audit_record_shows() {
+        let check = |operation: Operation, method: &str, name: Option<&str>| {
+            assert_eq!((operation.method(), operation.name()), (method, name));
+        };
+        let text = |text: &str| text.to_owned();
+        check(Operation::CallTool(text("x")), "tools/call", Some("x"));
+        check(Operation::GetPrompt(text("x")), "prompts/get", Some("x"));
+        check(Operation::UseResource { method: "resources/read", uri: text("a:b") }, "resources/read", Some("a:b"));
+        check(Operation::Listen(vec![]), "subscriptions/listen", None);
+        check(Operation::Listen(vec![text("a:b")]), "subscriptions/listen", Some("a:b"));
+        check(Operation::Listen(vec![text("a:b"), text("c:d")]), "subscriptions/listen", None);
+        check(Operation::CompletePrompt(text("x")), "completion/complete", Some("x"));
+        check(Operation::CompleteResource(text("a:b")), "completion/complete", Some("a:b"));
+        check(Operation::Core("ping"), "ping", None);
+        check(Operation::Response, "response", None);
+        check(Operation::OpenStream, "GET", None);
+        check(Operation::EndSession, "DELETE", None);
+        check(other("acme/x", false), "acme/x", None);
+    }
+}
