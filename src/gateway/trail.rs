@@ -218,7 +218,15 @@ impl Trail {
 
 impl Drop for Trail {
     fn drop(&mut self) {
-        if !self.written {
+        if self.written {
+            return;
+        }
+        if std::thread::panicking() {
+            // The pipeline answers 500 for it.
+            self.rejected(&Failure::Internal { detail: "panic" }.into());
+            self.status(StatusCode::INTERNAL_SERVER_ERROR);
+            self.end(End::Complete);
+        } else {
             self.end(End::ClientGone);
         }
     }
