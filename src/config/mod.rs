@@ -187,16 +187,11 @@ fn own_host(text: &str) -> Result<String, &'static str> {
         .strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'))
         .is_some_and(|v6| v6.parse::<std::net::Ipv6Addr>().is_ok());
-    let port_is_well = match text.get(host.len()..) {
-        Some("") => true,
-        Some(_) => authority.port_u16().is_some_and(|port| port > 0),
-        None => false,
+    let port_is_well = match authority.port_u16() {
+        Some(port) => port > 0 && text == format!("{host}:{port}"),
+        None => text == host,
     };
-    if text.contains('@') || !(is_name || is_v6) || !port_is_well {
-        Err(expected)
-    } else {
-        Ok(text.to_ascii_lowercase())
-    }
+    if !(is_name || is_v6) || !port_is_well { Err(expected) } else { Ok(text.to_ascii_lowercase()) }
 }
 
 fn scope_hierarchy(file: &raw::File, checks: &mut Checks<'_>) -> Option<ScopeHierarchy> {

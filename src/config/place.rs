@@ -5,7 +5,7 @@
 use std::fmt;
 
 use indexmap::IndexMap;
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError};
 
 use super::error::{Problem, shown};
 
@@ -40,7 +40,8 @@ pub(super) struct Node {
 
 #[derive(Debug)]
 enum Shape {
-    Scalar(String),
+    /// The text, and whether it stands without quotes.
+    Scalar(String, bool),
     List(Vec<Node>),
     Map(IndexMap<String, Node>),
 }
@@ -51,12 +52,7 @@ pub(super) fn read(text: &str) -> Result<Node, Vec<Problem>> {
     for event in Parser::new_from_str(text) {
         let step = match event {
             Ok((event, span)) => reader.event(event, span.start),
-            Err(error) => Err(Problem::at(
-                Place::of(*error.marker()),
-                KeyPath::default(),
-                format!("this is not YAML: {}", error.info()),
-                "YAML that is indented by spaces; a text that holds `: `, ` #` or begins with one of `*&!%@{[` needs quotes",
-            )),
+            Err(error) => Err(syntax(&error)),
         };
         // After a fault of syntax the rest cannot be trusted to be what was meant.
         if let Err(fatal) = step {
@@ -65,6 +61,15 @@ pub(super) fn read(text: &str) -> Result<Node, Vec<Problem>> {
         }
     }
     reader.finish()
+}
+
+fn syntax(error: &ScanError) -> Problem {
+    let expected = if error.info().contains("tab") {
+        "spaces in place of the tab: YAML is never indented by tabs"
+    } else {
+        "YAML that is indented by spaces; a text that holds `: ` or ` #`, or begins with one of `*&!%@{[`, needs quotes"
+    };
+    Problem::at(Place::of(*error.marker()), KeyPath::default(), format!("this is not YAML: {}", error.info()), expected)
 }
 
 impl Place {
@@ -138,7 +143,11 @@ impl Node {
     /// The value at `path` in a form fit for a message.
     pub(super) fn describe(&self, path: &KeyPath) -> String {
         match &self.find(path).0.shape {
-            Shape::Scalar(text) => shown(text),
+            // In quotes it would look as if it were a text already.
+            Shape::Scalar(text, true) if matches!(text.as_str(), "true" | "false") || text.parse::<f64>().is_ok() => {
+                text.chars().take(40).collect()
+            }
+            Shape::Scalar(text, _) => shown(text),
             Shape::List(_) => "a list".to_owned(),
             Shape::Map(_) => "a map".to_owned(),
         }
@@ -149,7 +158,7 @@ impl Node {
             let next = match (&node.shape, step) {
                 (Shape::Map(map), Step::Key(key)) => map.get(key),
                 (Shape::List(list), Step::Index(index)) => list.get(*index),
-                (Shape::Scalar(_) | Shape::Map(_) | Shape::List(_), _) => None,
+                (Shape::Scalar(..) | Shape::Map(_) | Shape::List(_), _) => None,
             };
             match next {
                 Some(found) => node = found,
@@ -252,7 +261,7 @@ impl Reader {
             self.problems.push(Problem::at(place, self.path.clone(), "there is no value", expected));
         }
         self.path.0.pop();
-        self.add(Node { key, value: place, shape: Shape::Scalar(text.to_owned()) });
+        self.add(Node { key, value: place, shape: Shape::Scalar(text.to_owned(), plain) });
         Ok(())
     }
 
@@ -302,7 +311,7 @@ impl Reader {
                     map.insert(key, node);
                 }
             }
-            Some(Open { shape: Shape::Scalar(_), .. }) | None => self.root = Some(node),
+            Some(Open { shape: Shape::Scalar(..), .. }) | None => self.root = Some(node),
         }
     }
 
@@ -336,7 +345,7 @@ impl Reader {
                     Err(self.problems)
                 }
             }
-            Some(Node { value, shape: Shape::Scalar(text), .. }) if matches!(text.as_str(), "" | "~" | "null") => {
+            Some(Node { value, shape: Shape::Scalar(text, _), .. }) if matches!(text.as_str(), "" | "~" | "null") => {
                 Err(vec![Problem::at(value, KeyPath::default(), "the file is empty", expected)])
             }
             Some(node) => {

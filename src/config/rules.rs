@@ -9,7 +9,8 @@ use crate::policy::pattern::{Dialect, Pattern};
 use crate::policy::rule::{Effect, Rule, ScopeTemplate, Target};
 
 /// Methods that a `methods` rule cannot name, since it would never decide: `required_scopes` or another kind of rule
-/// does.
+/// does. In 2026-07-28, which lacks them, one for `resources/subscribe` would decide, past the rules for resources.
+/// `subscriptions/listen` is not among them: listening to tasks takes a `methods` rule.
 const DECIDED_ELSEWHERE: [(&str, &str); 19] = [
     ("completion/complete", "`prompts` or `resources`"),
     ("initialize", "required_scopes"),
@@ -18,6 +19,7 @@ const DECIDED_ELSEWHERE: [(&str, &str); 19] = [
     ("notifications/initialized", "required_scopes"),
     ("notifications/progress", "required_scopes"),
     ("notifications/roots/list_changed", "required_scopes"),
+    ("notifications/tasks/status", "required_scopes"),
     ("ping", "required_scopes"),
     ("prompts/get", "`prompts`"),
     ("prompts/list", "required_scopes"),
@@ -27,7 +29,6 @@ const DECIDED_ELSEWHERE: [(&str, &str); 19] = [
     ("resources/templates/list", "required_scopes"),
     ("resources/unsubscribe", "`resources`"),
     ("server/discover", "required_scopes"),
-    ("subscriptions/listen", "`resources`"),
     ("tools/call", "`tools`"),
     ("tools/list", "required_scopes"),
 ];
@@ -90,12 +91,14 @@ fn refuse_choice<'k>(
     keys: &[&str],
     checks: &mut Checks<'_>,
 ) {
-    let found = if given.len() == 0 {
-        format!("nothing says what this rule {verb}")
+    let one = format!("exactly one of {}", one_of(keys.iter().copied()));
+    if given.len() == 0 {
+        checks.refuse(path, format!("nothing says what this rule {verb}"), one);
     } else {
-        format!("this rule {verb} several things at once: {}", given.collect::<Vec<_>>().join(" and "))
-    };
-    checks.refuse(path, found, format!("exactly one of {}; write a rule for each", one_of(keys.iter().copied())));
+        let given = given.collect::<Vec<_>>().join(" and ");
+        let found = format!("this rule {verb} several things at once: {given}");
+        checks.refuse(path, found, format!("{one}; write a rule for each"));
+    }
 }
 
 fn patterns(
@@ -105,7 +108,7 @@ fn patterns(
     earlier: &mut Vec<(Pattern, KeyPath)>,
     checks: &mut Checks<'_>,
 ) -> Option<Vec<Pattern>> {
-    let patterns = checks.list(path, list, |text| pattern(text, dialect));
+    let patterns = checks.list(path, list, |text| Pattern::parse(text, dialect));
     for (index, pattern) in patterns.iter().flatten().enumerate() {
         let at = path.index(index);
         if let Some((_, other)) = earlier.iter().find(|(other, _)| other.covers(pattern)) {
@@ -115,19 +118,6 @@ fn patterns(
     let places = (0..).map(|index| path.index(index));
     earlier.extend(patterns.iter().flatten().cloned().zip(places));
     patterns
-}
-
-fn pattern(text: &str, dialect: Dialect) -> Result<Pattern, &'static str> {
-    if dialect == Dialect::Name
-        && text.contains('*')
-        && !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_./-*".contains(&b))
-    {
-        // Letters that look alike: a wildcard among them would match names that its writer never saw.
-        return Err(
-            "a wildcard among letters, digits, `_`, `.`, `/` and `-` only; any other name is written out in full",
-        );
-    }
-    Pattern::parse(text, dialect)
 }
 
 /// The pattern at `path` never decides, since the one at `other` does.
@@ -198,9 +188,29 @@ fn templates(list: &[String], path: &KeyPath, rule: &raw::Rule, checks: &mut Che
         return None;
     }
     checks.list(path, list, |text| {
-        if rule.tools.is_none() && text.contains("{tool}") {
+        let template = ScopeTemplate::parse(text)?;
+        if template.names_tool() && rule.tools.is_none() {
             return Err("a scope without {tool}, which only a `tools` rule has");
         }
-        ScopeTemplate::parse(text)
+        Ok(template)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mcp::message::{Body, ReadLimits, read};
+    use crate::mcp::operation::Operation;
+
+    #[test]
+    fn what_is_decided_elsewhere_is_never_left_to_a_methods_rule() {
+        for (method, _) in DECIDED_ELSEWHERE {
+            let id = if method.starts_with("notifications/") { "" } else { r#""id":1,"# };
+            let text = format!(r#"{{"jsonrpc":"2.0",{id}"method":"{method}","params":{{"name":"x","uri":"x:y"}}}}"#);
+            let body = read(text.as_bytes(), ReadLimits { depth_max: 8, batch_max: 1 }).expect(method);
+            let Body::One(message) = body else { panic!("{method}: a batch") };
+            let operation = Operation::of(&message, None);
+            assert!(!matches!(operation, Ok(Operation::Other { .. })), "{method}: {operation:?}");
+        }
+    }
 }

@@ -60,7 +60,12 @@ fn mismatch(tree: &Node, path: KeyPath, message: &str) -> Problem {
     }
     match message.rsplit_once(", expected ") {
         Some((_, expected)) => {
-            let expected = in_plain_words(expected);
+            // A value of another kind than text, where a word is expected: serde_yaml does not say which words.
+            let expected = match path.last_key() {
+                Some("visibility") => "one word: grantable, granted or all",
+                Some("default") => "one word: deny or allow",
+                Some(_) | None => in_plain_words(expected),
+            };
             Problem::at(place, path, format!("{value} is not {}", first_clause(expected)), expected)
         }
         None => Problem::at(place, path, format!("{value} does not fit here"), message),
@@ -91,14 +96,13 @@ fn in_plain_words(expected: &str) -> &str {
         "a boolean" => "true or false",
         "a string" => "a text; a number or a word such as `true` needs quotes to be one",
         "a map" => "a map of keys and values",
-        "a Value::Tagged enum" => "a single word",
         other if other.starts_with("struct ") => "a map of keys and values",
         other => other,
     }
 }
 
 fn first_clause(text: &str) -> &str {
-    text.split([',', ';']).next().unwrap_or(text)
+    text.split([',', ';', ':']).next().unwrap_or(text)
 }
 
 /// What a missing key looks like.

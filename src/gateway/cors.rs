@@ -9,7 +9,7 @@ use crate::rejection::Failure;
 
 /// The `Origin` of a request, if it has one: `public_url`'s own or one of `allowed_origins`, compared exactly
 /// (MCP 2025-11-25, Streamable HTTP, Security Warning). `null` and `*` never are.
-pub fn allowed_origin(headers: &HeaderMap, route: &Route) -> Result<Option<HeaderValue>, Failure> {
+pub(super) fn allowed_origin(headers: &HeaderMap, route: &Route) -> Result<Option<HeaderValue>, Failure> {
     let mut origins = headers.get_all(header::ORIGIN).iter();
     let Some(origin) = origins.next() else { return Ok(None) };
     if origins.next().is_some() {
@@ -23,7 +23,7 @@ pub fn allowed_origin(headers: &HeaderMap, route: &Route) -> Result<Option<Heade
 }
 
 /// Lets the page at `origin` read this answer; on refusals too, or it could neither log in nor step up.
-pub fn expose(headers: &mut HeaderMap, origin: Option<HeaderValue>) {
+pub(super) fn expose(headers: &mut HeaderMap, origin: Option<HeaderValue>) {
     headers.append(header::VARY, HeaderValue::from_static("Origin"));
     if let Some(origin) = origin {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
@@ -35,7 +35,7 @@ pub fn expose(headers: &mut HeaderMap, origin: Option<HeaderValue>) {
 }
 
 /// The answer to OPTIONS on an MCP endpoint.
-pub fn preflight(request: &HeaderMap) -> Response<Body> {
+pub(super) fn preflight(request: &HeaderMap) -> Response<Body> {
     let mut response = no_content();
     let headers = response.headers_mut();
     headers.insert(header::ALLOW, HeaderValue::from_static("POST, GET, DELETE, OPTIONS"));
@@ -48,7 +48,7 @@ pub fn preflight(request: &HeaderMap) -> Response<Body> {
 }
 
 /// The answer to OPTIONS on a discovery document, which every page may read.
-pub fn public_preflight() -> Response<Body> {
+pub(super) fn public_preflight() -> Response<Body> {
     let mut response = no_content();
     let headers = response.headers_mut();
     headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));

@@ -13,7 +13,7 @@ use super::session::Owner;
 use super::stage::{Authenticated, Head, Inspected, Payload, Session};
 use super::trail::Trail;
 use crate::mcp::headers::{self, HeaderFault};
-use crate::mcp::message::{self, Body, Kind, Malformed, Message, MessageId, ReadLimits};
+use crate::mcp::message::{self, Body, Kind, Malformed, MessageId, ReadLimits};
 use crate::mcp::operation::Operation;
 use crate::mcp::revision::Revision;
 use crate::rejection::{Failure, Rejection};
@@ -103,22 +103,15 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Failure> {
 fn inspect_message(headers: &HeaderMap, bytes: &[u8], gateway: &Gateway) -> Result<Asked, Rejection> {
     let limits = ReadLimits { depth_max: gateway.limits.json_depth_max, batch_max: BATCH_MAX };
     let body = message::read(bytes, limits).map_err(malformed_message)?;
+    let Body::One(message) = &body else {
+        // Only MCP 2025-03-26 has batches.
+        let detail = "a batch; send one message a request";
+        return Err(Failure::MalformedMessage { code: INVALID_REQUEST, detail }.into());
+    };
     let revision = headers::check(headers, &body).map_err(header_fault)?;
-    let message = one(body)?;
-    let operation = Operation::of(&message, revision).map_err(malformed_message)?;
-    let request_id = if message.kind == Kind::Request { message.id } else { None };
+    let operation = Operation::of(message, revision).map_err(malformed_message)?;
+    let request_id = message.id.clone().filter(|_| message.kind == Kind::Request);
     Ok(Asked { revision, operation, request_id })
-}
-
-/// Batches are refused: only MCP 2025-03-26 has them, and no element may be decided by another's name.
-fn one(body: Body) -> Result<Message, Rejection> {
-    match body {
-        Body::One(message) => Ok(message),
-        Body::Batch(_) => {
-            let detail = "a batch; send one message a request";
-            Err(Failure::MalformedMessage { code: INVALID_REQUEST, detail }.into())
-        }
-    }
 }
 
 /// Unseals the session id, and takes both session headers out of the head. They do not exist in 2026-07-28.

@@ -11,7 +11,7 @@ use crate::oauth::challenge::Challenge;
 use crate::rejection::{Cause, Denial, Failure, Rejection};
 
 /// The answer to a refused request: status, reason word, challenge where one helps, JSON-RPC error.
-pub fn rejection(rejection: &Rejection, route: Option<&Route>) -> Response<Body> {
+pub(super) fn rejection(rejection: &Rejection, route: Option<&Route>) -> Response<Body> {
     let mut response = Response::new(body::full(rejection.to_json_rpc()));
     *response.status_mut() = rejection.status();
     let headers = response.headers_mut();
@@ -36,7 +36,7 @@ pub fn rejection(rejection: &Rejection, route: Option<&Route>) -> Response<Body>
 }
 
 /// A discovery document: readable by every page, and cacheable. `HEAD` gets the head of what `GET` gets.
-pub fn document(method: &Method, json: Bytes) -> Response<Body> {
+pub(super) fn document(method: &Method, json: Bytes) -> Response<Body> {
     let length = HeaderValue::from(json.len());
     let mut response = Response::new(if method == Method::HEAD { body::empty() } else { body::full(json) });
     let headers = response.headers_mut();
@@ -49,7 +49,7 @@ pub fn document(method: &Method, json: Bytes) -> Response<Body> {
 
 /// Lets a client that is still sending find its answer. One that waits for `100 Continue` sends nothing, and must not be
 /// invited to.
-pub fn drain(body: Incoming, headers: &HeaderMap) {
+pub(super) fn drain(body: Incoming, headers: &HeaderMap) {
     if !headers.contains_key(header::EXPECT) {
         body::drain(body);
     }
@@ -84,4 +84,4 @@ fn challenge<'a>(cause: &'a Cause, route: Option<&'a Route>) -> Option<Challenge
 }
 
 /// Carries the reason word.
-pub const REASON: HeaderName = HeaderName::from_static("gatepost-reason");
+pub(super) const REASON: HeaderName = HeaderName::from_static("gatepost-reason");

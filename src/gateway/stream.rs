@@ -15,7 +15,7 @@ use super::trail::{End, Trail};
 
 /// The answer, which ends cleanly when its time has passed, and writes the record of its request when its body has ended,
 /// however that came about.
-pub fn audited(answer: Answer, mut trail: Trail) -> Response<Body> {
+pub(super) fn audited(answer: Answer, mut trail: Trail) -> Response<Body> {
     let Answer { response, is_stream, lives } = answer;
     trail.status(response.status());
     if is_stream {

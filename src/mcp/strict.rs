@@ -102,7 +102,7 @@ pub(super) trait Watch {
 /// Reads one document as [`check`] does and shows it to `watch`. A duplicate member does not end the reading, so that
 /// `watch` has seen all of the document when the fault is `Ambiguous`, except beyond the permitted depth.
 pub(super) fn read<W: Watch<Place: Default>>(bytes: &[u8], depth_max: usize, watch: &mut W) -> Result<(), Fault> {
-    let text = std::str::from_utf8(bytes).map_err(|_| Fault::NotJson("the body must be UTF-8"))?;
+    let text = std::str::from_utf8(bytes).map_err(|_| Fault::NotJson("expected JSON in UTF-8"))?;
     // serde_json stops at depth 128 with an error of its own. Ours comes first, so that depth has one answer.
     let mut reader =
         Reader { names: Vec::new(), depth_max: depth_max.min(DEPTH_MAX), fault: None, too_deep: false, watch };
@@ -111,7 +111,7 @@ pub(super) fn read<W: Watch<Place: Default>>(bytes: &[u8], depth_max: usize, wat
     let read = value.deserialize(&mut json).and_then(|()| json.end());
     match (read, reader.too_deep, reader.fault) {
         (_, true, _) => Err(Fault::Ambiguous("arrays and objects are nested too deep")),
-        (Err(_), false, _) => Err(Fault::NotJson("the body must be exactly one valid JSON value")),
+        (Err(_), false, _) => Err(Fault::NotJson("expected exactly one valid JSON value")),
         (Ok(()), false, Some(fault)) => Err(fault),
         (Ok(()), false, None) => Ok(()),
     }

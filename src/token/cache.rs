@@ -38,4 +38,44 @@ impl TokenCache {
     pub(super) fn remove(&self, token: &TokenDigest) {
         self.0.invalidate(token);
     }
+    /// How many tokens there are.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> u64 {
+        self.0.run_pending_tasks();
+        self.0.entry_count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oauth::ids::Issuer;
+    use crate::token::claims::Claims;
+    use crate::token::{IssuerSettings, KeySource};
+
+    #[test]
+    fn the_cache_is_bounded_in_bytes() {
+        let settings = IssuerSettings {
+            issuer: Issuer::parse("https://as.example").unwrap(),
+            keys: KeySource::Discovered,
+            algorithms: Vec::new(),
+            scope_claims: Vec::new(),
+            leeway_secs: 0,
+            keys_stale_secs_max: 0,
+            keys_cooldown_secs: 0,
+        };
+        let payload = br#"{"iss":"https://as.example","sub":"ada","aud":"a","exp":1,"more":["x",{"y":"z"}]}"#;
+        let verdict = Claims::read(payload).unwrap().into_verdict(&settings, [0; 32]).unwrap();
+        let verdict = Arc::new(verdict);
+        let weight = verdict.weight_bytes() as u64;
+        assert!(weight > 1024, "an estimate errs upwards: {weight}");
+        let cache = TokenCache::new(10 * weight);
+        for number in 0..1_000 {
+            cache.insert(token_digest(&number.to_string()), Arc::clone(&verdict));
+        }
+        assert!((1..=10).contains(&cache.count()), "{}", cache.count());
+        let none = TokenCache::new(0);
+        none.insert(token_digest("x"), verdict);
+        assert_eq!(none.count(), 0);
+    }
 }

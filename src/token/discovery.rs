@@ -1,7 +1,6 @@
 //! Finds an issuer's metadata and through it the place of its keys (RFC 8414 §3, OpenID Connect Discovery §4). The issuer
 //! is the configured one, never one that a token names, and metadata that speaks for another issuer is refused.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,6 +8,7 @@ use serde_json::Value;
 
 use super::{Fetch, Fetched, jwks};
 use crate::mcp::strict;
+use crate::oauth::ids::is_loopback_host;
 
 const DEPTH_MAX: usize = 16;
 /// `Fetch` promises 3 s; a promise that is not kept must not stop refreshing for ever.
@@ -98,12 +98,7 @@ fn is_fetchable(url: &str) -> bool {
     if authority.as_str().contains('@') {
         return false;
     }
-    scheme == "https" || (scheme == "http" && is_loopback(authority.host()))
-}
-
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    scheme == "https" || (scheme == "http" && is_loopback_host(authority.host()))
 }
 
 #[cfg(test)]

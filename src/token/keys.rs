@@ -123,11 +123,10 @@ impl IssuerKeys {
                 step = Step::Found(Arc::clone(key));
                 return false;
             }
-            if !state.wanted && state.round != Round::Demanded {
-                if let Some(error) = self.cooling_down(state, now) {
-                    step = Step::Refused(error);
-                    return false;
-                }
+            let demand_under_way = state.wanted || state.round == Round::Demanded;
+            if let Some(error) = self.cooling_down(state, now).filter(|_| !demand_under_way) {
+                step = Step::Refused(error);
+                return false;
             }
             if !may_wait {
                 step = Step::Refused(unavailable(RETRY_AFTER_SECS));

@@ -130,6 +130,7 @@ impl Validator {
     /// Prepares validation, proves with a self-test that signatures are really checked, reads key files, and starts
     /// fetching keys in the background (must be called within a tokio runtime). Verified tokens are cached in at most
     /// `cache_bytes_max` bytes. An issuer that is down is no error; a key file that cannot be used is.
+    #[expect(clippy::needless_pass_by_value, reason = "every background task shares the fetcher")]
     pub fn start(
         issuers: Vec<IssuerSettings>,
         fetch: Arc<dyn Fetch>,
@@ -141,6 +142,9 @@ impl Validator {
         let mut refreshers = JoinSet::new();
         let mut known = HashMap::new();
         for settings in issuers {
+            if known.contains_key(settings.issuer.as_str()) {
+                return Err(format!("issuer {} twice", settings.issuer.as_str()));
+            }
             let cooldown = Duration::from_secs(settings.keys_cooldown_secs);
             let stale_max = Duration::from_secs(settings.keys_stale_secs_max);
             let keys = Arc::new(IssuerKeys::new(cooldown, stale_max));

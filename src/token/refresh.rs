@@ -13,16 +13,16 @@ use super::keys::IssuerKeys;
 use super::{Fetch, IssuerSettings, KeySource, discovery};
 
 /// Bounds of how long an answer counts as fresh, whatever it says of itself.
-const FRESH_MIN: Duration = Duration::from_secs(60);
-const FRESH_MAX: Duration = Duration::from_secs(3600);
-const FRESH_DEFAULT: Duration = Duration::from_secs(300);
+const FRESH_MIN: Duration = Duration::from_mins(1);
+const FRESH_MAX: Duration = Duration::from_hours(1);
+const FRESH_DEFAULT: Duration = Duration::from_mins(5);
 /// How often a key file is read again.
 const FILE_PERIOD: Duration = Duration::from_secs(10);
 /// The pause after a failure doubles from the first to the second.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// The pause after a failure to fetch metadata that only the relay needs.
-const METADATA_PAUSE: Duration = Duration::from_secs(60);
+const METADATA_PAUSE: Duration = Duration::from_mins(1);
 
 /// The task's own state.
 pub(super) struct Refresher {
@@ -104,6 +104,7 @@ impl Refresher {
             Ok((set, fresh)) => {
                 if self.failures > 0 {
                     tracing::info!(issuer = self.settings.issuer.as_str(), keys = set.len(), "keys refreshed again");
+                    self.logged.clear();
                 }
                 self.failures = 0;
                 self.keys_due = now + ahead(fresh);
@@ -179,14 +180,15 @@ impl Refresher {
             return Ok(Arc::clone(known));
         }
         let import = jwks::read(document, &self.settings.algorithms, known.as_deref())?;
-        if !import.ignored.is_empty() {
-            // Places and reasons only: what the document says of itself does not belong in a log line.
-            let ignored: Vec<String> =
-                import.ignored.iter().map(|(place, reason)| format!("keys[{place}]: {reason}")).collect();
-            self.log(format!("keys ignored: {}", ignored.join("; ")));
-        }
+        // Places and reasons only: what the document says of itself does not belong in a log line.
+        let ignored: Vec<String> =
+            import.ignored.iter().map(|(place, reason)| format!("keys[{place}]: {reason}")).collect();
+        let ignored = ignored.join("; ");
         if import.set.is_empty() {
-            return Err("the key set has no usable key".to_owned());
+            return Err(format!("the key set has no usable key ({ignored})"));
+        }
+        if !ignored.is_empty() {
+            self.log(format!("keys ignored: {ignored}"));
         }
         self.document = Some(digest);
         Ok(Arc::new(import.set))
@@ -231,7 +233,7 @@ fn less_jitter(duration: Duration) -> Duration {
     if aws_lc_rs::rand::fill(&mut random).is_err() {
         return duration;
     }
-    duration - duration * u32::from(u16::from_be_bytes(random)) / (5 * 65_536)
+    duration.saturating_sub(duration / (5 * 65_536) * u32::from(u16::from_be_bytes(random)))
 }
 
 #[cfg(test)]
