@@ -78,8 +78,8 @@ async fn what_is_not_one_json_value() {
         (r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":"\ud800"}}"#, -32700),
         (r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"\udc00":1}}"#, -32700),
         ("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"pi\u{1}ng\"}", -32700),
-        (&too_deep, -32700),
-        (&far_too_deep, -32700),
+        (&too_deep, -32600),
+        (&far_too_deep, -32600),
     ])
     .await;
 }
@@ -204,14 +204,14 @@ async fn other_media_types() {
 
 #[tokio::test]
 async fn bodies_that_are_too_large() {
-    let mut world = World::start(&format!("{}limits: {{body_bytes_max: 1000}}\n", file(""))).await;
+    let mut world = World::start(&format!("{}limits: {{body_bytes_max: 2000}}\n", file(""))).await;
     let token = world.token("mcp tools:read");
     let body = |length: usize| {
         let frame = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "get_x", "arguments": {"a": ""}}}).to_string();
         frame.replace("\"a\":\"\"", &format!("\"a\":\"{}\"", "x".repeat(length - frame.len())))
     };
-    assert_eq!(body(1000).len(), 1000);
-    for length in [1001, 5000, 300_000, 2_000_000] {
+    assert_eq!(body(2000).len(), 2000);
+    for length in [2001, 5000, 300_000, 2_000_000] {
         let reply = world.client.post(PATH, body(length)).token(&token).send().await;
         let (error, _) = world.refused(&reply, 413, "body_too_large").await;
         assert_eq!(error["code"], 413);
@@ -220,7 +220,7 @@ async fn bodies_that_are_too_large() {
         world.refused(&reply, 413, "body_too_large").await;
     }
     world.mcp.permit(1);
-    world.client.post(PATH, body(1000)).token(&token).send().await.passed();
+    world.client.post(PATH, body(2000)).token(&token).send().await.passed();
     world.finish().await;
 }
 

@@ -71,7 +71,7 @@ async fn unknown_documents_are_404() {
 async fn with_two_routes_the_root_answers_for_none() {
     let world = World::start(&two_routes()).await;
     world.client.get(DOCUMENT).send().await.refused(404, "no_route");
-    for path in ["/first", "/second/mcp"] {
+    for path in [PATH, "/second/mcp"] {
         let reply = world.client.get(&format!("{DOCUMENT}{path}")).send().await;
         assert_eq!(reply.passed().json()["resource"], world.url(path));
         let refusal = world.client.tool(path, "x").send().await;
@@ -84,9 +84,9 @@ async fn with_two_routes_the_root_answers_for_none() {
 #[tokio::test]
 async fn a_token_for_one_route_is_worthless_on_another() {
     let mut world = World::start(&two_routes()).await;
-    let token = world.issuer.token().aud(world.url("/first")).scope("mcp").mint();
+    let token = world.issuer.token().aud(world.url(PATH)).scope("mcp").mint();
     world.mcp.permit(1);
-    world.client.tool("/first", "x").token(&token).send().await.passed();
+    world.client.tool(PATH, "x").token(&token).send().await.passed();
     assert_eq!(world.record().await["decision"], "allowed");
     // Its signature is known to be good by now.
     let reply = world.client.tool("/second/mcp", "x").token(&token).send().await;
@@ -221,7 +221,7 @@ async fn the_host_is_one_of_ours() {
         "127.0.0.1".to_owned(),
         format!("localhost:{port}"),
         format!("127.0.0.1.:{port}"),
-        format!("127.0.0.1:{port}0"),
+        format!("127.0.0.1:{}", port - 1),
         format!("x127.0.0.1:{port}"),
         "other.internal".to_owned(),
     ] {
@@ -275,7 +275,7 @@ async fn everything_is_the_same_by_h2() {
 /// Two routes to one server, neither with a challenge scope.
 fn two_routes() -> String {
     let mut file = format!("{HEAD}routes:\n");
-    for (name, path) in [("first", "/first"), ("second", "/second/mcp")] {
+    for (name, path) in [("first", PATH), ("second", "/second/mcp")] {
         file.push_str(&format!(
             "  - name: {name}\n    path: {path}\n    upstream: {{upstream}}\n    default: allow\n"
         ));

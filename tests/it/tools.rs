@@ -11,7 +11,7 @@ async fn a_permitted_call_arrives_byte_for_byte() {
     let mut world = World::standard().await;
     let bodies = [
         r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"get_issue","arguments":{}}}"#.to_owned(),
-        " {\n\t\"params\" : {\"arguments\":{\"n\":1e400,\"x\":0.10,\"y\":\"\\u00e9\\/\"},\"name\":\"get\\u005fissue\"},\r\n \"method\":\"tools\\/call\",\"id\":\"\\u0031\",\"jsonrpc\":\"2.0\"} \n".to_owned(),
+        " {\n\t\"params\" : {\"arguments\":{\"n\":1E+2,\"x\":0.10,\"y\":\"\\u00e9\\/\"},\"name\":\"get\\u005fissue\"},\r\n \"method\":\"tools\\/call\",\"id\":\"\\u0031\",\"jsonrpc\":\"2.0\"} \n".to_owned(),
         json!({"jsonrpc": "2.0", "id": -9_007_199_254_740_993_i64, "method": "tools/call", "params":
             {"name": "list_x", "arguments": {"text": "é ſ K 🙂", "_meta": {"Name": "x"}}, "_meta": {"progressToken": 1}}})
         .to_string(),
@@ -34,7 +34,7 @@ async fn a_permitted_call_arrives_byte_for_byte() {
 #[tokio::test]
 async fn the_answer_arrives_byte_for_byte() {
     let world = World::standard().await;
-    let body = "{ \"id\":7,\n\"jsonrpc\":\"2.0\",\"result\":{\"content\":[],\"n\":1e400,\"x\":\"\\u00e9\\/\"} }\n";
+    let body = "{ \"id\":7,\n\"jsonrpc\":\"2.0\",\"result\":{\"content\":[],\"n\":1E+2,\"x\":\"\\u00e9\\/\"} }\n";
     world.mcp.permit(1);
     world.mcp.answer(Answer::text("application/json; charset=utf-8", body).header("X-Kept", "as it is"));
     let reply = world.call_tool("mcp tools:read", "get_x").await;
@@ -187,7 +187,7 @@ async fn lists_show_what_visibility_says() {
 #[tokio::test]
 async fn a_filtered_list_keeps_every_other_byte() {
     let world = World::standard().await;
-    let entry = |name: &str| format!("{{ \"name\":\"{name}\" , \"x\" : 1e400, \"t\":\"\\u00e9\" }}");
+    let entry = |name: &str| format!("{{ \"name\":\"{name}\" , \"x\" : 1E+2, \"t\":\"\\u00e9\" }}");
     let list = |entries: &[String], scope: &str| {
         format!(
             "{{\"jsonrpc\":\"2.0\", \"id\" :7,\n \"result\":{{\"_meta\":{{\"a\":0.10}},\"tools\":[{}],\"cacheScope\":\"{scope}\"}} }}",
@@ -201,8 +201,8 @@ async fn a_filtered_list_keeps_every_other_byte() {
     let reply = world.message("mcp", "tools/list", json!({})).await;
     let text = reply.passed().text().to_owned();
     assert!(text.contains(&first) && text.contains(&last) && !text.contains("unheard_of"), "{text}");
-    let expected: Value = serde_json::from_str(&list(&[], "private").replace("1e400", "1")).unwrap();
-    let mut shown: Value = serde_json::from_str(&text.replace("1e400", "1")).unwrap();
+    let expected: Value = serde_json::from_str(&list(&[], "private")).unwrap();
+    let mut shown: Value = serde_json::from_str(&text).unwrap();
     shown["result"]["tools"] = json!([]);
     assert_eq!(shown, expected);
     assert_eq!(reply.header("content-length"), Some(text.len().to_string().as_str()));
