@@ -237,10 +237,8 @@ async fn one_unusable_key_does_not_spoil_the_others() {
 #[tokio::test]
 async fn a_key_of_one_issuer_verifies_nothing_of_another() {
     let other = AuthorizationServer::up();
-    let text = file("").replace(
-        "  - issuer: {issuer}\n",
-        &format!("  - issuer: {{issuer}}\n  - issuer: {}\n", other.issuer()),
-    );
+    let text = file("")
+        .replace("  - issuer: {issuer}\n", &format!("  - issuer: {{issuer}}\n  - issuer: {}\n", other.issuer()));
     let mut world = World::start(&text).await;
     let of_other = other.token().aud(world.url(PATH)).scope("mcp tools:read");
     world.keys_arrived_with(&of_other.mint()).await;
