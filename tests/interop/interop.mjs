@@ -184,7 +184,8 @@ function judgeProgress(check, { slow }, { results }, reached) {
   const { progress = [], text, at } = results[slow.tool] ?? {};
   const steps = progress.map(({ step, total }) => `${step}/${total}`).join();
   const complete = text === slow.text && steps === '1/4,2/4,3/4,4/4';
-  check('progress in order, before the result', complete && progress.every((event) => event.at <= at), results[slow.tool]);
+  const early = progress.every((event) => event.at <= at);
+  check('progress in order, before the result', complete && early, results[slow.tool]);
   const operation = reached.find(isCallOf(slow.tool));
   check('progress while the server is still at work', progress[0]?.at < operation?.last_at, { progress, operation });
 }
