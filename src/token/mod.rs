@@ -1,26 +1,38 @@
 //! Access token in, principal out: keys, their cache, the checks of RFC 9068, RFC 8725 and RFC 8707. A
 //! `Principal` is made here and nowhere else; nothing here decides what a principal may do.
 
-pub mod cache;
+mod cache;
+mod claims;
 pub mod clock;
-pub mod jwks;
-pub mod jwt;
-pub mod keys;
+mod discovery;
+mod jwks;
+mod jwt;
+mod keys;
 pub mod principal;
+mod refresh;
+mod rsa;
+mod selftest;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::task::JoinSet;
 
-pub use principal::Principal;
+pub use principal::{ClaimPath, Principal};
 
 use crate::oauth::bearer::AccessToken;
 use crate::oauth::ids::{Audience, Issuer, ResourceUri};
 use crate::rejection::TokenFault;
+use cache::TokenCache;
+use claims::{Claims, Verdict};
 use clock::Clock;
+use jwt::Jws;
+use keys::IssuerKeys;
+use refresh::Refresher;
 
 /// One authorization server, as configured.
 #[derive(Debug, Clone)]
@@ -50,22 +62,6 @@ pub enum KeySource {
     Uri(String),
     /// `jwks_file`: read at start (and after a change); nothing is fetched.
     File(PathBuf),
-}
-
-/// A claim by name or by JSON pointer (RFC 6901; begins with `/`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClaimPath(String);
-
-impl ClaimPath {
-    /// Reads a claim name, or a JSON pointer when it begins with `/`.
-    pub fn parse(text: &str) -> Result<Self, &'static str> {
-        if text.is_empty() { Err("a claim name or a JSON pointer") } else { Ok(Self(text.to_owned())) }
-    }
-    /// As written.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
 /// What a token must be for on one route. Looked at on every request, whatever is cached.
@@ -113,33 +109,117 @@ pub struct Fetched {
 #[derive(Debug, Clone)]
 pub struct FetchError(pub String);
 
-/// Validates access tokens.
-pub struct Validator {}
+/// Validates access tokens. Its background tasks end when it is dropped.
+#[derive(Debug)]
+pub struct Validator {
+    /// By issuer identifier. A token only ever meets the keys of the issuer that it names.
+    issuers: HashMap<String, KnownIssuer>,
+    cache: TokenCache,
+    clock: Clock,
+    /// Aborted when dropped.
+    _refreshers: JoinSet<()>,
+}
+
+#[derive(Debug)]
+struct KnownIssuer {
+    settings: IssuerSettings,
+    keys: Arc<IssuerKeys>,
+}
 
 impl Validator {
     /// Prepares validation, proves with a self-test that signatures are really checked, reads key files, and starts
     /// fetching keys in the background (must be called within a tokio runtime). Verified tokens are cached in at most
-    /// `cache_bytes_max` bytes. An issuer that is down is no error.
+    /// `cache_bytes_max` bytes. An issuer that is down is no error; a key file that cannot be used is.
     pub fn start(
         issuers: Vec<IssuerSettings>,
         fetch: Arc<dyn Fetch>,
         clock: Clock,
         cache_bytes_max: u64,
     ) -> Result<Self, String> {
-        let _ = (issuers, fetch, clock, cache_bytes_max);
-        Ok(Self {})
+        selftest::run()?;
+        let runtime = tokio::runtime::Handle::try_current().map_err(|error| error.to_string())?;
+        let mut refreshers = JoinSet::new();
+        let mut known = HashMap::new();
+        for settings in issuers {
+            let cooldown = Duration::from_secs(settings.keys_cooldown_secs);
+            let stale_max = Duration::from_secs(settings.keys_stale_secs_max);
+            let keys = Arc::new(IssuerKeys::new(cooldown, stale_max));
+            let refresher = Refresher::new(settings.clone(), Arc::clone(&keys), Arc::clone(&fetch))?;
+            refreshers.spawn_on(refresher.run(), &runtime);
+            known.insert(settings.issuer.as_str().to_owned(), KnownIssuer { settings, keys });
+        }
+        let cache = TokenCache::new(cache_bytes_max);
+        Ok(Self { issuers: known, cache, clock, _refreshers: refreshers })
     }
 
     /// The principal that `token` stands for on a route that asks for `recipient`.
     pub async fn validate(&self, token: AccessToken, recipient: &Recipient) -> Result<Principal, TokenError> {
-        let _ = (token, recipient);
-        Err(TokenError::Invalid(TokenFault::Malformed))
+        let digest = cache::token_digest(token.as_str());
+        if let Some((verdict, issuer)) = self.cached(&digest) {
+            // A token that was verified on one route proves nothing on another, nor a second later.
+            let fault = verdict.check(recipient, self.clock.now(), issuer.settings.leeway_secs);
+            if fault == Err(TokenFault::Expired) {
+                self.cache.remove(&digest);
+            }
+            return fault.map(|()| Principal::new(Arc::clone(&verdict.verified))).map_err(TokenError::Invalid);
+        }
+        let (verdict, issuer) = self.verify(token.as_str(), recipient).await?;
+        let checked = verdict.check(recipient, self.clock.now(), issuer.settings.leeway_secs);
+        let verdict = Arc::new(verdict);
+        if checked != Err(TokenFault::Expired) {
+            self.cache.insert(digest, Arc::clone(&verdict));
+        }
+        checked.map(|()| Principal::new(Arc::clone(&verdict.verified))).map_err(TokenError::Invalid)
     }
 
     /// The issuer's metadata document as fetched in the background, unchanged: for the relay.
     #[must_use]
     pub fn metadata(&self, issuer: &Issuer) -> Option<Bytes> {
-        let _ = issuer;
-        None
+        self.issuers.get(issuer.as_str())?.keys.metadata()
+    }
+
+    /// The cached verdict on a token, while its key is still among the usable keys of its issuer.
+    fn cached(&self, digest: &cache::TokenDigest) -> Option<(Arc<Verdict>, &KnownIssuer)> {
+        let verdict = self.cache.get(digest)?;
+        match self.issuers.get(verdict.verified.issuer.as_str()) {
+            Some(issuer) if issuer.keys.holds(&verdict.key) => Some((verdict, issuer)),
+            // The issuer withdrew the key, perhaps because it was stolen. The token is validated from the beginning.
+            Some(_) | None => {
+                self.cache.remove(digest);
+                None
+            }
+        }
+    }
+
+    /// Verifies signature and claims. Everything that costs nothing is checked before a key is asked for.
+    async fn verify(&self, token: &str, recipient: &Recipient) -> Result<(Verdict, &KnownIssuer), TokenError> {
+        let jws = Jws::read(token)?;
+        jws.check_type()?;
+        let claims = Claims::read(jws.payload())?;
+        let issuer = self.issuers.get(claims.issuer()?).ok_or(TokenFault::Issuer)?;
+        if !recipient.issuers.contains(&issuer.settings.issuer) {
+            return Err(TokenFault::Issuer.into());
+        }
+        if !issuer.settings.algorithms.contains(&jws.algorithm()) {
+            return Err(TokenFault::Algorithm.into());
+        }
+        let key = match jws.kid() {
+            Some(kid) => {
+                let key = issuer.keys.find(kid).await?;
+                jws.verify(&key)?;
+                key.fingerprint()
+            }
+            None => jws.verify_with_any(issuer.keys.current()?.as_ref())?.fingerprint(),
+        };
+        Ok((claims.into_verdict(&issuer.settings, key)?, issuer))
     }
 }
+
+impl From<TokenFault> for TokenError {
+    fn from(fault: TokenFault) -> Self {
+        Self::Invalid(fault)
+    }
+}
+
+#[cfg(test)]
+mod tests;
