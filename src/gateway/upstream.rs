@@ -488,14 +488,14 @@ mod tests {
             let request = Request::post("/head").body(body::full("{}")).unwrap();
             async move { upstream.send(request).await.map(drop) }
         });
-        assert_eq!(told.recv().await, Some("waiting"));
+        assert_eq!(tokio::time::timeout(LONG, told.recv()).await, Ok(Some("waiting")));
         waiting.abort();
-        assert_eq!(told.recv().await, Some("request"));
+        assert_eq!(tokio::time::timeout(LONG, told.recv()).await, Ok(Some("request")));
 
         let answer = upstream.send(post()).await.unwrap();
         assert!(told.try_recv().is_err());
         drop(answer);
-        assert_eq!(told.recv().await, Some("body"));
+        assert_eq!(tokio::time::timeout(LONG, told.recv()).await, Ok(Some("body")));
     }
 
     #[tokio::test]

@@ -40,6 +40,8 @@ const PATIENT: Timeouts = Timeouts {
     connect: Duration::from_mins(1),
     answer: Duration::from_mins(1),
 };
+/// How long a test waits for what must happen.
+const SOON: Duration = Duration::from_secs(20);
 const SHORT: Duration = Duration::from_millis(100);
 const STRICT: Timeouts = Timeouts { handshake: SHORT, head: SHORT, write_stall: SHORT, ..PATIENT };
 
@@ -108,6 +110,11 @@ impl Server {
         TcpStream::connect(self.address).await.unwrap()
     }
 
+    async fn tells(&mut self, expect: &str) {
+        let told = timeout(SOON, self.told.recv()).await;
+        assert_eq!(told, Ok(Some(expect)));
+    }
+
     /// Sends `bytes` on a new connection and reads to the end that the server makes.
     async fn exchange(&self, bytes: &[u8]) -> String {
         let mut connection = self.connect().await;
@@ -119,7 +126,7 @@ impl Server {
 /// Reads until the connection ends, however it does.
 async fn read_all(connection: &mut (impl AsyncRead + Unpin)) -> String {
     let mut read = Vec::new();
-    let end = timeout(Duration::from_secs(20), async { while let Ok(1..) = connection.read_buf(&mut read).await {} });
+    let end = timeout(SOON, async { while let Ok(1..) = connection.read_buf(&mut read).await {} });
     end.await.expect("the connection does not end");
     String::from_utf8_lossy(&read).into_owned()
 }
@@ -127,9 +134,15 @@ async fn read_all(connection: &mut (impl AsyncRead + Unpin)) -> String {
 /// One request on a connection that stays open; its answer is `plain`.
 async fn get(connection: &mut TcpStream) {
     connection.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    read_to(connection, "\r\n\r\nplain").await;
+}
+
+/// Reads up to `end`, after which nothing may follow.
+async fn read_to(connection: &mut TcpStream, end: &str) {
     let mut read = Vec::new();
-    while !read.ends_with(b"\r\n\r\nplain") {
-        assert_ne!(connection.read_buf(&mut read).await.unwrap(), 0, "{}", String::from_utf8_lossy(&read));
+    while !read.ends_with(end.as_bytes()) {
+        let more = timeout(SOON, connection.read_buf(&mut read)).await.expect("no answer").unwrap();
+        assert_ne!(more, 0, "{}", String::from_utf8_lossy(&read));
     }
 }
 
@@ -256,13 +269,13 @@ async fn a_client_that_reads_nothing_is_cut() {
     let mut server = start(None, Limits::default(), timeouts).await;
     let mut connection = server.connect().await;
     connection.write_all(b"GET /flood HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
-    assert_eq!(server.told.recv().await, Some("flood ends"));
+    server.tells("flood ends").await;
 
     // An h2 client that answers pings, and never opens the window of its stream.
     for window in [0, 100_000] {
         let (mut client, connection) = h2(server.connect().await, window).await;
         let answer = client.send_request(request("/flood")).await.unwrap();
-        assert_eq!(server.told.recv().await, Some("flood ends"));
+        server.tells("flood ends").await;
         drop(connection.await.unwrap());
         drop(answer);
     }
@@ -273,15 +286,15 @@ async fn a_client_that_leaves_ends_its_request() {
     let mut server = start(None, Limits::default(), PATIENT).await;
     let mut connection = server.connect().await;
     connection.write_all(b"GET /wait HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
-    assert_eq!(server.told.recv().await, Some("wait begins"));
+    server.tells("wait begins").await;
     drop(connection);
-    assert_eq!(server.told.recv().await, Some("wait ends"));
+    server.tells("wait ends").await;
 
     let (mut client, _connection) = h2(server.connect().await, 1 << 16).await;
     let waiting = tokio::spawn(client.send_request(request("/wait")));
-    assert_eq!(server.told.recv().await, Some("wait begins"));
+    server.tells("wait begins").await;
     waiting.abort();
-    assert_eq!(server.told.recv().await, Some("wait ends"));
+    server.tells("wait ends").await;
     client.send_request(request("/")).await.unwrap();
 }
 
@@ -290,10 +303,7 @@ async fn a_refusal_reaches_a_client_that_is_still_sending() {
     let server = start(None, Limits::default(), PATIENT).await;
     let mut connection = server.connect().await;
     connection.write_all(b"POST /refuse HTTP/1.1\r\nhost: a\r\ncontent-length: 200000\r\n\r\n").await.unwrap();
-    let mut read = Vec::new();
-    while !read.ends_with(b"refused") {
-        assert_ne!(connection.read_buf(&mut read).await.unwrap(), 0);
-    }
+    read_to(&mut connection, "refused").await;
     for _ in 0..200 {
         connection.write_all(&[b'.'; 1000]).await.unwrap();
     }
@@ -308,10 +318,10 @@ async fn shutdown_lets_requests_finish_and_waits_for_nothing_else() {
     get(&mut idle).await;
     let mut waiting = server.connect().await;
     waiting.write_all(b"GET /wait HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
-    assert_eq!(server.told.recv().await, Some("wait begins"));
+    server.tells("wait begins").await;
     let (mut client, connection) = h2(server.connect().await, 1 << 16).await;
     let streaming = tokio::spawn(client.send_request(request("/wait")));
-    assert_eq!(server.told.recv().await, Some("wait begins"));
+    server.tells("wait begins").await;
 
     server.shutdown.request();
     assert_eq!(read_all(&mut silent).await, "");
@@ -332,9 +342,9 @@ async fn dropping_the_server_cuts_every_connection() {
     let mut server = start(None, Limits::default(), PATIENT).await;
     let mut waiting = server.connect().await;
     waiting.write_all(b"GET /wait HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
-    assert_eq!(server.told.recv().await, Some("wait begins"));
+    server.tells("wait begins").await;
     server.serving.abort();
-    assert_eq!(server.told.recv().await, Some("wait ends"));
+    server.tells("wait ends").await;
     assert_eq!(read_all(&mut waiting).await, "");
 }
 
