@@ -1,10 +1,17 @@
 //! Every reason to refuse a request, as facts; and the one table that maps each to its reason word, status and
-//! JSON-RPC code. The reason word is a public contract (header `Gatepost-Reason`, audit field, metric label).
+//! JSON-RPC code. The reason word is a public contract (header `Gatepost-Reason`, audit field, metric label). Nothing here
+//! tells a client what is wrong with its token: that goes to the audit record alone.
+
+use std::borrow::Cow;
+use std::fmt;
 
 use http::StatusCode;
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::mcp::message::MessageId;
-use crate::oauth::scope::ScopeSet;
+use crate::mcp::revision::Revision;
+use crate::oauth::scope::{Scope, ScopeSet};
 
 /// A refusal: why, and the id of the request it answers where that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +63,17 @@ pub enum RuleId {
     Default,
     /// Built in: no rule can permit it (an unnamed method, a name that no wildcard may match).
     BuiltIn,
+}
+
+impl fmt::Display for RuleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Required => f.write_str("required_scopes"),
+            Self::Rule(place) => write!(f, "rules[{place}]"),
+            Self::Default => f.write_str("default"),
+            Self::BuiltIn => f.write_str("built_in"),
+        }
+    }
 }
 
 /// The fault of an access token: for the audit record, not for the client.
@@ -158,4 +176,397 @@ impl Rejection {
     pub fn with_id(self, id: Option<MessageId>) -> Self {
         Self { id, ..self }
     }
+
+    /// The reason word: header, audit field, metric label.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        self.row().reason
+    }
+
+    /// The HTTP status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.row().status
+    }
+
+    /// The JSON-RPC error code: that of the fault where JSON-RPC or MCP has one, else the HTTP status.
+    #[must_use]
+    pub fn code(&self) -> i32 {
+        let row = self.row();
+        row.code.unwrap_or_else(|| i32::from(row.status.as_u16()))
+    }
+
+    /// How loud the log is about it.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        self.row().level
+    }
+
+    /// What happened and what to do next, in words for people. Says nothing of the token and holds nothing that the client
+    /// sent.
+    #[must_use]
+    pub fn message(&self) -> Cow<'static, str> {
+        let row = self.row();
+        match row.expected {
+            Some(expected) => format!("{}: {expected}", row.message).into(),
+            None => row.message.into(),
+        }
+    }
+
+    /// What the audit record says beyond the reason word: the token's fault, the rule's place is in a field of its own.
+    /// Empty where the reason word says all.
+    #[must_use]
+    pub fn detail(&self) -> String {
+        match &self.cause {
+            Cause::Denial(Denial::NotPermitted { undefined_method: true, .. }) => {
+                "the revision does not define the method".to_owned()
+            }
+            Cause::Denial(Denial::InsufficientScope { .. } | Denial::NotPermitted { .. }) => String::new(),
+            Cause::Failure(failure) => failure.detail(),
+        }
+    }
+
+    /// The JSON-RPC error response (JSON-RPC 2.0 §5.1), the body of the answer. The `id` is left out where there is none.
+    #[must_use]
+    pub fn to_json_rpc(&self) -> Vec<u8> {
+        let scopes = match &self.cause {
+            Cause::Denial(Denial::InsufficientScope { challenge, .. }) => {
+                Some(challenge.iter().map(Scope::as_str).collect())
+            }
+            Cause::Denial(Denial::NotPermitted { .. }) | Cause::Failure(_) => None,
+        };
+        let requested = match &self.cause {
+            Cause::Failure(Failure::UnsupportedRevision { requested }) => Some(requested.as_str()),
+            Cause::Failure(_) | Cause::Denial(_) => None,
+        };
+        let response = ErrorResponse {
+            jsonrpc: "2.0",
+            id: self.id.as_ref().and_then(|id| serde_json::from_str(id.as_json()).ok()),
+            error: ErrorObject {
+                code: self.code(),
+                message: &self.message(),
+                data: ErrorData {
+                    reason: self.reason(),
+                    scopes,
+                    supported: requested.map(|_| [Revision::V2026_07_28.as_str()]),
+                    requested,
+                },
+            },
+        };
+        // Strings, numbers and an id that was read as JSON: nothing here can fail to be written.
+        serde_json::to_vec(&response).unwrap_or_default()
+    }
+
+    fn row(&self) -> Row {
+        match &self.cause {
+            Cause::Denial(denial) => denial.row(),
+            Cause::Failure(failure) => failure.row(),
+        }
+    }
 }
+
+/// How loud the log is about a refusal: the audit record has them all, whatever the level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// The client's affair.
+    Debug,
+    /// Something that we depend on is in trouble, or we are.
+    Warn,
+    /// A bug of ours.
+    Error,
+}
+
+/// One row of the table of answers.
+struct Row {
+    reason: &'static str,
+    status: StatusCode,
+    /// The JSON-RPC code where it is not the status.
+    code: Option<i32>,
+    level: Level,
+    message: &'static str,
+    /// What was expected, for a client that sent something malformed.
+    expected: Option<&'static str>,
+}
+
+impl Row {
+    /// A refusal that is the client's affair.
+    const fn client(reason: &'static str, status: StatusCode, message: &'static str) -> Self {
+        Self { reason, status, code: None, level: Level::Debug, message, expected: None }
+    }
+    /// A refusal that the operator should hear of.
+    const fn warn(reason: &'static str, status: StatusCode, message: &'static str) -> Self {
+        Self { level: Level::Warn, ..Self::client(reason, status, message) }
+    }
+    const fn code(self, code: i32) -> Self {
+        Self { code: Some(code), ..self }
+    }
+    const fn expected(self, expected: &'static str) -> Self {
+        Self { expected: Some(expected), ..self }
+    }
+}
+
+impl Denial {
+    fn row(&self) -> Row {
+        match self {
+            Self::InsufficientScope { .. } => Row::client(
+                "insufficient_scope",
+                StatusCode::FORBIDDEN,
+                "The access token lacks a scope that this needs. Get a token with the scopes listed, then repeat the request",
+            ),
+            Self::NotPermitted { undefined_method: false, .. } => Row::client(
+                "not_permitted",
+                StatusCode::FORBIDDEN,
+                "This is not permitted here, and no scope would change that. Ask whoever runs this gateway for a rule",
+            ),
+            Self::NotPermitted { undefined_method: true, .. } => Row::client(
+                "not_permitted",
+                StatusCode::NOT_FOUND,
+                "Method not found: this revision of MCP does not define it, and no rule of this gateway names it",
+            )
+            .code(METHOD_NOT_FOUND),
+        }
+    }
+}
+
+impl Failure {
+    #[expect(clippy::too_many_lines, reason = "the table of answers, row by row; parts of it would be harder to check")]
+    fn row(&self) -> Row {
+        match self {
+            Self::MalformedRequest { status, detail } => {
+                Row::client("malformed_request", *status, "The HTTP request is malformed").expected(detail)
+            }
+            Self::Misdirected => Row::client(
+                "misdirected",
+                StatusCode::MISDIRECTED_REQUEST,
+                "This gateway does not serve that host. Use the URL that its operator gave out",
+            ),
+            Self::NoRoute => Row::client(
+                "no_route",
+                StatusCode::NOT_FOUND,
+                "There is no MCP server at this path. Check the path of the URL",
+            ),
+            Self::MethodNotAllowed { .. } => Row::client(
+                "method_not_allowed",
+                StatusCode::METHOD_NOT_ALLOWED,
+                "This path does not take that HTTP method. Use one that the Allow header lists",
+            ),
+            Self::OriginNotAllowed => Row::client(
+                "origin_not_allowed",
+                StatusCode::FORBIDDEN,
+                "Web pages of this origin may not call this server. Its operator can add it to `allowed_origins`",
+            ),
+            Self::MissingToken => Row::client(
+                "missing_token",
+                StatusCode::UNAUTHORIZED,
+                "An access token is needed. Log in at the authorization server that the resource metadata names",
+            ),
+            Self::InvalidRequest => Row::client(
+                "invalid_request",
+                StatusCode::BAD_REQUEST,
+                "Send exactly one Authorization header: `Bearer`, a space, the access token",
+            ),
+            // One text for every fault: which check failed first would help whoever forges tokens.
+            Self::InvalidToken(_) => Row::client(
+                "invalid_token",
+                StatusCode::UNAUTHORIZED,
+                "The access token is malformed, expired, or not meant for this server. Get a new one and repeat the request",
+            ),
+            // One text whether the session never was or is another's: its existence is nobody else's business.
+            Self::SessionNotFound => Row::client(
+                "session_not_found",
+                StatusCode::NOT_FOUND,
+                "There is no such session. Start a new one with `initialize`",
+            ),
+            Self::BodyTooLarge => Row::client(
+                "body_too_large",
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "The body is larger than this gateway takes. Send less at once",
+            ),
+            Self::BodyTimeout => Row::client(
+                "body_timeout",
+                StatusCode::REQUEST_TIMEOUT,
+                "The body took too long to arrive. Repeat the request",
+            ),
+            Self::MediaType { detail } => Row::client(
+                "media_type",
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "The body must be plain `application/json` in UTF-8",
+            )
+            .expected(detail),
+            Self::MalformedMessage { code, detail } => Row::client(
+                "malformed_message",
+                StatusCode::BAD_REQUEST,
+                "The body is not the JSON-RPC message that was expected",
+            )
+            .code(*code)
+            .expected(detail),
+            Self::HeaderMismatch { detail } => {
+                Row::client("header_mismatch", StatusCode::BAD_REQUEST, "The headers do not say what the body says")
+                    .code(HEADER_MISMATCH)
+                    .expected(detail)
+            }
+            Self::UnsupportedRevision { .. } => Row::client(
+                "unsupported_revision",
+                StatusCode::BAD_REQUEST,
+                "This revision of MCP is not spoken here. Use one of those listed",
+            )
+            .code(UNSUPPORTED_REVISION),
+            Self::KeysUnavailable { .. } => Row::warn(
+                "keys_unavailable",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The authorization server's keys cannot be had at the moment. Repeat the request later",
+            ),
+            Self::Overloaded { .. } => Row::warn(
+                "overloaded",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "This gateway has too much to do. Repeat the request later",
+            ),
+            Self::ShuttingDown { .. } => Row::client(
+                "shutting_down",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "This gateway is shutting down. Repeat the request on a new connection",
+            ),
+            Self::UpstreamUnreachable { .. } => Row::warn(
+                "upstream_unreachable",
+                StatusCode::BAD_GATEWAY,
+                "The MCP server cannot be reached. Repeat the request later",
+            ),
+            Self::UpstreamTimeout { .. } => Row::warn(
+                "upstream_timeout",
+                StatusCode::GATEWAY_TIMEOUT,
+                "The MCP server took too long to answer. The request may have had its effect",
+            ),
+            Self::UpstreamProtocol { .. } => Row::warn(
+                "upstream_protocol",
+                StatusCode::BAD_GATEWAY,
+                "The MCP server gave an answer that cannot be passed on. Tell whoever runs this gateway",
+            ),
+            Self::UpstreamUnauthorized => Row::warn(
+                "upstream_unauthorized",
+                StatusCode::BAD_GATEWAY,
+                "The MCP server refused this gateway. A new access token will not help; tell whoever runs the gateway",
+            ),
+            Self::Internal { .. } => Row {
+                level: Level::Error,
+                ..Row::client(
+                    "internal",
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "This gateway has a bug. Tell whoever runs it, with the time of this answer",
+                )
+            },
+        }
+    }
+
+    fn detail(&self) -> String {
+        match self {
+            Self::MalformedRequest { detail, .. }
+            | Self::MediaType { detail }
+            | Self::MalformedMessage { detail, .. }
+            | Self::HeaderMismatch { detail }
+            | Self::UpstreamUnreachable { detail }
+            | Self::UpstreamTimeout { detail }
+            | Self::UpstreamProtocol { detail, location: None }
+            | Self::Internal { detail } => (*detail).to_owned(),
+            Self::UpstreamProtocol { detail, location: Some(location) } => format!("{detail}: {location}"),
+            Self::InvalidToken(fault) => fault.as_str().to_owned(),
+            Self::UnsupportedRevision { requested } => requested.clone(),
+            Self::Misdirected
+            | Self::NoRoute
+            | Self::MethodNotAllowed { .. }
+            | Self::OriginNotAllowed
+            | Self::MissingToken
+            | Self::InvalidRequest
+            | Self::SessionNotFound
+            | Self::BodyTooLarge
+            | Self::BodyTimeout
+            | Self::KeysUnavailable { .. }
+            | Self::Overloaded { .. }
+            | Self::ShuttingDown { .. }
+            | Self::UpstreamUnauthorized => String::new(),
+        }
+    }
+}
+
+impl TokenFault {
+    /// The word of the audit record.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Algorithm => "algorithm",
+            Self::UnknownKey => "unknown_key",
+            Self::Signature => "signature",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not_yet_valid",
+            Self::Issuer => "issuer",
+            Self::Audience => "audience",
+            Self::Type => "type",
+            Self::Claim => "claim",
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct ErrorResponse<'a> {
+    jsonrpc: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a RawValue>,
+    error: ErrorObject<'a>,
+}
+
+#[derive(Serialize)]
+struct ErrorObject<'a> {
+    code: i32,
+    message: &'a str,
+    data: ErrorData<'a>,
+}
+
+#[derive(Serialize)]
+struct ErrorData<'a> {
+    reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scopes: Option<Vec<&'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    supported: Option<[&'static str; 1]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requested: Option<&'a str>,
+}
+
+/// Every reason word with the statuses that it comes with, for the documents that list them.
+pub const REASONS: [(&str, &[u16]); 25] = [
+    ("malformed_request", &[400, 411, 414, 417, 431]),
+    ("misdirected", &[421]),
+    ("no_route", &[404]),
+    ("method_not_allowed", &[405]),
+    ("origin_not_allowed", &[403]),
+    ("missing_token", &[401]),
+    ("invalid_request", &[400]),
+    ("invalid_token", &[401]),
+    ("session_not_found", &[404]),
+    ("body_too_large", &[413]),
+    ("body_timeout", &[408]),
+    ("media_type", &[415]),
+    ("malformed_message", &[400]),
+    ("header_mismatch", &[400]),
+    ("unsupported_revision", &[400]),
+    ("insufficient_scope", &[403]),
+    ("not_permitted", &[403, 404]),
+    ("keys_unavailable", &[503]),
+    ("overloaded", &[503]),
+    ("shutting_down", &[503]),
+    ("upstream_unreachable", &[502]),
+    ("upstream_timeout", &[504]),
+    ("upstream_protocol", &[502]),
+    ("upstream_unauthorized", &[502]),
+    ("internal", &[500]),
+];
+
+/// JSON-RPC 2.0 §5.1.
+const METHOD_NOT_FOUND: i32 = -32601;
+/// MCP 2026-07-28, Streamable HTTP, Server Validation.
+const HEADER_MISMATCH: i32 = -32020;
+/// MCP 2026-07-28, Versioning.
+const UNSUPPORTED_REVISION: i32 = -32022;
+
+#[cfg(test)]
+mod tests;

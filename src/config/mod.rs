@@ -3,13 +3,255 @@
 
 pub mod error;
 
-use std::path::Path;
+mod checks;
+mod limits;
+mod place;
+mod raw;
+mod routes;
+mod rules;
+mod secret;
+mod servers;
+mod yaml;
 
-use crate::gateway::settings::Settings;
+use std::fs::File;
+use std::io::Read;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use self::checks::Checks;
+use self::error::{Problem, shown};
+use self::place::{KeyPath, Place};
+use crate::gateway::settings::{SessionKey, Settings, Tls};
+use crate::oauth::ids::PublicOrigin;
+use crate::oauth::scope::{Scope, ScopeHierarchy};
+
 pub use error::ConfigErrors;
 
-/// Reads and checks a file, and the files that it names (keys, certificates).
+/// A file of this size is a mistake.
+const FILE_BYTES_MAX: usize = 1 << 20;
+
+/// Reads and checks a file, and the files that it names (keys, certificates). Names of files in it are relative to its
+/// folder.
 pub fn load(path: &Path) -> Result<Settings, ConfigErrors> {
-    let _ = path;
-    Err(ConfigErrors::default())
+    let name = path.display().to_string();
+    let text = read_text(path).map_err(|problem| ConfigErrors::new(&name, vec![problem]))?;
+    parse(&text, &name, path.parent().unwrap_or_else(|| Path::new("")))
 }
+
+/// Reads and checks `text` as a file called `name`. Names of files in it are relative to `base`.
+pub fn parse(text: &str, name: &str, base: &Path) -> Result<Settings, ConfigErrors> {
+    if text.len() > FILE_BYTES_MAX {
+        return Err(ConfigErrors::new(name, vec![too_long()]));
+    }
+    let (file, tree) = yaml::read(text).map_err(|problems| ConfigErrors::new(name, problems))?;
+    let mut checks = Checks::new(&tree, base);
+    let settings = settings(&file, &mut checks);
+    match (settings, checks.into_problems()) {
+        (Some(settings), problems) if problems.is_empty() => Ok(settings),
+        (_, problems) => Err(ConfigErrors::new(name, problems)),
+    }
+}
+
+fn read_text(path: &Path) -> Result<String, Problem> {
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(FILE_BYTES_MAX).unwrap_or(u64::MAX);
+    File::open(path).and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes)).map_err(|error| {
+        Problem::of_file(format!("cannot be read: {error}"), "a readable file; name another with --config")
+    })?;
+    if bytes.len() > FILE_BYTES_MAX {
+        return Err(too_long());
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let before = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+        let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline.saturating_add(1));
+        let line = before.iter().filter(|byte| **byte == b'\n').count().saturating_add(1);
+        let in_line = String::from_utf8_lossy(before.get(line_start..).unwrap_or_default()).chars().count();
+        let place = Place { line, column: in_line.saturating_add(1) };
+        Problem::at(place, KeyPath::default(), "this is not UTF-8", "a text in UTF-8; save it in that encoding")
+    })
+}
+
+fn too_long() -> Problem {
+    Problem::of_file("is longer than 1 MiB", "a file of at most 1 MiB")
+}
+
+fn settings(file: &raw::File, checks: &mut Checks<'_>) -> Option<Settings> {
+    let root = KeyPath::default();
+    let listen = listen(file, checks);
+    let tls = tls(file, listen, checks);
+    let public_url = public_url(file, listen, checks);
+    let hosts = checks.list(&root.key("hosts"), &file.hosts, own_host);
+    let threads = checks.number(&root.key("threads"), file.threads, 1..=1024);
+    let authorization_servers = servers::authorization_servers(&file.authorization_servers, checks);
+    let hierarchy = scope_hierarchy(file, checks);
+    let common = routes::Common {
+        public_url: public_url.as_ref(),
+        issuers: &authorization_servers,
+        hierarchy: Arc::new(hierarchy.unwrap_or_default()),
+        timeouts: limits::timeouts(&file.timeouts, checks),
+    };
+    let timeouts = common.timeouts;
+    let routes = routes::routes(&file.routes, &common, checks);
+    let session_keys = session_keys(&file.sessions, checks);
+    let limits = limits::limits(&file.limits, checks);
+    let trusted_proxies = checks.list(&root.key("trusted_proxies"), &file.trusted_proxies, network);
+    Some(Settings {
+        listen: listen?,
+        tls: tls?,
+        public_url: public_url?,
+        hosts: hosts?,
+        threads: threads.and_then(|threads| usize::try_from(threads).ok()),
+        authorization_servers,
+        routes,
+        session_keys,
+        limits,
+        timeouts,
+        trusted_proxies: trusted_proxies?,
+    })
+}
+
+fn listen(file: &raw::File, checks: &mut Checks<'_>) -> Option<SocketAddr> {
+    let text = file.listen.as_deref().unwrap_or("127.0.0.1:8080");
+    let read = text.parse().map_err(|_| "an IP address and a port, such as 127.0.0.1:8080, 0.0.0.0:8443 or [::]:8443");
+    checks.value(&KeyPath::default().key("listen"), text, read)
+}
+
+fn tls(file: &raw::File, listen: Option<SocketAddr>, checks: &mut Checks<'_>) -> Option<Tls> {
+    let root = KeyPath::default();
+    let path = root.key("tls");
+    let written = match &file.tls {
+        Some(raw::Tls::External) => Tls::External,
+        Some(raw::Tls::Files(files)) => {
+            let certificate = checks.file(&path.key("certificate"), &files.certificate);
+            let private_key = checks.file(&path.key("private_key"), &files.private_key);
+            Tls::Files { certificate: certificate?, private_key: private_key? }
+        }
+        None => {
+            if listen.is_some_and(|listen| !listen.ip().is_loopback()) {
+                // Tokens would cross the network in the clear.
+                let found =
+                    format!("{} is reachable from outside, and there is no `tls`", checks.shown(&root.key("listen")));
+                let expected = "`tls:` with certificate and private_key, `tls: external` where something in front ends \
+                                TLS, or a loopback address";
+                checks.refuse(&root.key("listen"), found, expected);
+            }
+            Tls::Off
+        }
+    };
+    if let (Some(url), Tls::External | Tls::Files { .. }) = (&file.public_url, &written)
+        && url.starts_with("http://")
+    {
+        let found = format!("{} is plain http, but `tls` says that clients come with TLS", shown(url));
+        checks.refuse(&root.key("public_url"), found, "a public_url that begins with https://, or no `tls`");
+    }
+    Some(written)
+}
+
+fn public_url(file: &raw::File, listen: Option<SocketAddr>, checks: &mut Checks<'_>) -> Option<PublicOrigin> {
+    let path = KeyPath::default().key("public_url");
+    if let Some(text) = &file.public_url {
+        return checks.value(&path, text, PublicOrigin::parse(text));
+    }
+    let listen = listen?;
+    let external = matches!(file.tls, Some(raw::Tls::External));
+    if !listen.ip().is_loopback() || listen.port() == 0 || external {
+        // The Host header is the client's word: no identifier may come from it.
+        let expected = "`public_url: https://…`, the origin that clients reach the gateway under";
+        checks.refuse(
+            &path,
+            "the key \"public_url\" is missing, and `listen` does not tell how clients reach us",
+            expected,
+        );
+        return None;
+    }
+    let (scheme, default_port) = if file.tls.is_some() { ("https", 443) } else { ("http", 80) };
+    let text = match listen.to_string() {
+        text if listen.port() == default_port => {
+            format!("{scheme}://{}", text.rsplit_once(':').map_or(text.as_str(), |(host, _)| host))
+        }
+        text => format!("{scheme}://{text}"),
+    };
+    checks.value(&KeyPath::default().key("listen"), &text, PublicOrigin::parse(&text))
+}
+
+/// One of `hosts`: `host` or `host:port`.
+fn own_host(text: &str) -> Result<String, &'static str> {
+    let expected = "a host, or a host and a port, such as mcp.internal or mcp.internal:8443; without scheme and path";
+    let authority: http::uri::Authority = text.parse().map_err(|_| expected)?;
+    let host = authority.host();
+    let is_name = !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
+    let is_v6 = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .is_some_and(|v6| v6.parse::<std::net::Ipv6Addr>().is_ok());
+    let port_is_well = match authority.port_u16() {
+        Some(port) => port > 0 && text == format!("{host}:{port}"),
+        None => text == host,
+    };
+    if !(is_name || is_v6) || !port_is_well { Err(expected) } else { Ok(text.to_ascii_lowercase()) }
+}
+
+fn scope_hierarchy(file: &raw::File, checks: &mut Checks<'_>) -> Option<ScopeHierarchy> {
+    let path = KeyPath::default().key("scope_hierarchy");
+    let mut edges = Vec::new();
+    for (broader, narrower) in &file.scope_hierarchy {
+        let at = path.key(broader);
+        let broader = checks.key(&at, broader, Scope::parse(broader));
+        let narrower = checks.list(&at, narrower, Scope::parse);
+        edges.extend(broader.zip(narrower));
+    }
+    match ScopeHierarchy::new(edges) {
+        Ok(hierarchy) => Some(hierarchy),
+        Err(cycle) => {
+            let names: Vec<&str> = cycle.0.iter().map(Scope::as_str).collect();
+            let first = names.first().copied().unwrap_or_default();
+            let found = format!("{} implies itself: {} → {}", shown(first), names.join(" → "), first);
+            let expected =
+                "broader scopes that imply narrower ones, never the other way round; remove one of these steps";
+            checks.refuse_key(&path.key(first), found, expected);
+            None
+        }
+    }
+}
+
+/// Every key that can be read; the others are reported.
+fn session_keys(sessions: &raw::Sessions, checks: &mut Checks<'_>) -> Vec<SessionKey> {
+    let list = KeyPath::default().key("sessions").key("keys");
+    let mut keys = Vec::new();
+    for (index, source) in sessions.keys.iter().enumerate() {
+        let path = list.index(index);
+        let (path, source, read) = match (&source.file, &source.env) {
+            (Some(file), None) => (path.key("file"), file, secret::session_key_from_file(&checks.resolve(file))),
+            (None, Some(name)) => (path.key("env"), name, secret::session_key_from_env(name)),
+            (Some(_), Some(_)) | (None, None) => {
+                checks.refuse(&path, "a key comes from one place", "exactly one of `file:` and `env:`");
+                continue;
+            }
+        };
+        match read {
+            Ok(key) => keys.push(key),
+            Err(fault) => checks.refuse(&path, format!("{} {fault}", shown(source)), secret::SESSION_KEY_FORMS),
+        }
+    }
+    keys
+}
+
+/// One of `trusted_proxies`: a network or an address.
+fn network(text: &str) -> Result<IpNet, &'static str> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Ok(address.into());
+    }
+    let network: IpNet = text.parse().map_err(|_| "a network such as 10.0.0.0/8, or an address such as 10.1.2.3")?;
+    if network.addr() == network.network() {
+        Ok(network)
+    } else {
+        // 10.1.2.3/8 may have been meant as one host, and would believe sixteen million.
+        Err("a network whose address ends where its prefix does (10.0.0.0/8), or an address without prefix")
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,16 +1,38 @@
 //! Accepts connections and serves HTTP/1.1 and h2 on them, within the limits of the file. Knows nothing of MCP.
+//!
+//! What ends a connection by force: silence for `timeouts.head` (before the first byte, within a request head, between
+//! requests), a client that reads nothing for `timeouts.write_stall`, and a panic of its task, which ends no other.
+//! Upgrades and CONNECT tunnels do not exist here.
 
+mod exchange;
+mod stall;
+#[cfg(test)]
+mod tests;
+
+use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
 use rustls::ServerConfig;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_rustls::TlsAcceptor;
 
 use super::body::Body;
 use super::settings::{Limits, Timeouts};
 use super::shutdown::Shutdown;
+use exchange::{Exchanges, State};
+use stall::Unstalled;
 
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +43,10 @@ pub struct Peer {
     pub tls: bool,
 }
 
-/// Serves until `shutdown`; then stops accepting, lets requests finish, and returns.
+/// Serves until `shutdown`; then stops accepting, lets requests finish, and returns. How long they may take is the
+/// caller's to bound: dropping the future cuts every connection.
+///
+/// The service's future is dropped when its client leaves.
 pub async fn serve<S, F>(
     listener: TcpListener,
     tls: Option<Arc<ServerConfig>>,
@@ -33,5 +58,212 @@ pub async fn serve<S, F>(
     S: Fn(Request<Incoming>, Peer) -> F + Clone + Send + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
-    drop((listener, tls, limits, timeouts, shutdown, service));
+    let timeouts = Timeouts {
+        head: timeouts.head.min(TIMEOUT_MAX),
+        write_stall: timeouts.write_stall.min(TIMEOUT_MAX),
+        ..timeouts
+    };
+    let terms =
+        Arc::new(Terms { tls: tls.map(TlsAcceptor::from), versions: Versions::new(&limits, &timeouts), timeouts });
+    let mut connections = JoinSet::new();
+    let mut failures = Failures::default();
+    loop {
+        // At the limit nobody is accepted: clients wait in the kernel's queue, and one that is served keeps its memory.
+        let room = connections.len() < limits.connections_max;
+        tokio::select! {
+            () = shutdown.requested() => break,
+            Some(ended) = connections.join_next() => report(ended),
+            accepted = failures.accept(&listener), if room => match accepted {
+                Ok((tcp, address)) => {
+                    failures.over();
+                    let connection = connection(tcp, address, Arc::clone(&terms), shutdown.clone(), service.clone());
+                    connections.spawn(connection);
+                }
+                Err(error) => failures.another(&error),
+            },
+        }
+    }
+    drop(listener);
+    while let Some(ended) = connections.join_next().await {
+        report(ended);
+    }
 }
+
+/// What holds for every connection of a listener.
+struct Terms {
+    tls: Option<TlsAcceptor>,
+    versions: Versions,
+    timeouts: Timeouts,
+}
+
+/// The same limits for each way of telling the protocol.
+struct Versions {
+    /// By the h2 preface ("prior knowledge"); without TLS there is no other way.
+    detected: auto::Builder<TokioExecutor>,
+    http1: auto::Builder<TokioExecutor>,
+    http2: auto::Builder<TokioExecutor>,
+}
+
+impl Versions {
+    fn new(limits: &Limits, timeouts: &Timeouts) -> Self {
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(timeouts.head)
+            .max_buf_size(limits.head_bytes_max.max(H1_HEAD_BYTES_MIN))
+            .max_headers(limits.headers_max)
+            // A client that closes is gone: the request that waits for an answer is then dropped, and with it its upstream.
+            .half_close(false);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .max_header_list_size(u32::try_from(limits.head_bytes_max).unwrap_or(u32::MAX))
+            .max_concurrent_streams(limits.h2_streams_max)
+            .initial_stream_window_size(H2_STREAM_WINDOW)
+            .initial_connection_window_size(H2_CONNECTION_WINDOW)
+            .max_send_buf_size(H2_SEND_BYTES_MAX)
+            .keep_alive_interval(H2_PING)
+            .keep_alive_timeout(H2_PING)
+            // Rapid reset (CVE-2023-44487) and its mirror image MadeYouReset (CVE-2025-8671).
+            .max_pending_accept_reset_streams(H2_PENDING_RESETS_MAX)
+            .max_local_error_reset_streams(H2_ERROR_RESETS_MAX);
+        Self { http1: builder.clone().http1_only(), http2: builder.clone().http2_only(), detected: builder }
+    }
+}
+
+/// One connection, from accept to its end. What goes wrong on it is the client's affair, and no news.
+async fn connection<S, F>(tcp: TcpStream, address: SocketAddr, terms: Arc<Terms>, shutdown: Shutdown, service: S)
+where
+    S: Fn(Request<Incoming>, Peer) -> F,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    if tcp.set_nodelay(true).is_err() {
+        return;
+    }
+    let tcp = Unstalled::new(tcp, terms.timeouts.write_stall);
+    let Some(acceptor) = &terms.tls else {
+        return http(tcp, Peer { address, tls: false }, &terms.versions.detected, terms.timeouts, shutdown, service)
+            .await;
+    };
+    let tls = tokio::select! {
+        () = shutdown.requested() => return,
+        done = timeout(terms.timeouts.handshake, acceptor.accept(tcp)) => match done {
+            Ok(Ok(tls)) => tls,
+            Ok(Err(_)) | Err(_) => return,
+        },
+    };
+    let version =
+        if tls.get_ref().1.alpn_protocol() == Some(b"h2") { &terms.versions.http2 } else { &terms.versions.http1 };
+    http(tls, Peer { address, tls: true }, version, terms.timeouts, shutdown, service).await;
+}
+
+/// HTTP on an established connection.
+async fn http<IO, S, F>(
+    io: IO,
+    peer: Peer,
+    version: &auto::Builder<TokioExecutor>,
+    timeouts: Timeouts,
+    shutdown: Shutdown,
+    service: S,
+) where
+    IO: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: Fn(Request<Incoming>, Peer) -> F,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    let exchanges = Exchanges::new();
+    let begun = exchanges.clone();
+    let service = service_fn(move |request| {
+        let exchange = begun.begin();
+        let answer = service(request, peer);
+        async move { Ok::<_, Infallible>(answer.await.map(|body| exchange.answer(body))) }
+    });
+    let mut connection = pin!(version.serve_connection(TokioIo::new(io), service));
+    let mut ending = false;
+    // hyper bounds a head that has begun. It does not bound the silence before one is known to be h1 or h2, nor an h2
+    // connection without streams, nor an h2 stream whose window stays shut: that is watched here.
+    let mut look_again = Instant::now() + timeouts.head.min(timeouts.write_stall);
+    loop {
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            () = shutdown.requested(), if !ending => {
+                if exchanges.is_unused() {
+                    return;
+                }
+                ending = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            () = sleep_until(look_again) => match exchanges.state(timeouts.head, timeouts.write_stall) {
+                State::Busy { until } => look_again = until,
+                // The second time: the client has not read the rest of its answers since the first.
+                State::Silent if ending || exchanges.is_unused() => return,
+                State::Silent => {
+                    ending = true;
+                    connection.as_mut().graceful_shutdown();
+                    look_again = Instant::now() + timeouts.write_stall;
+                }
+                State::Stalled => return,
+            },
+        }
+    }
+}
+
+/// Accepting fails: again and again at once when file descriptors are used up. Then it is tried ever more rarely, so that it
+/// takes no processor from the connections whose end would help.
+#[derive(Default)]
+struct Failures {
+    pause: Duration,
+    not_before: Option<Instant>,
+}
+
+impl Failures {
+    async fn accept(&self, listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+        if let Some(instant) = self.not_before {
+            sleep_until(instant).await;
+        }
+        listener.accept().await
+    }
+
+    fn another(&mut self, error: &io::Error) {
+        if self.pause.is_zero() {
+            tracing::warn!(%error, "connections cannot be accepted; trying again until they can");
+        }
+        self.pause = (self.pause * 2).clamp(ACCEPT_PAUSE_MIN, ACCEPT_PAUSE_MAX);
+        self.not_before = Some(Instant::now() + self.pause);
+    }
+
+    fn over(&mut self) {
+        if !self.pause.is_zero() {
+            tracing::info!("connections are accepted again");
+        }
+        *self = Self::default();
+    }
+}
+
+/// A panic ended one connection; the others go on. It is a bug, and said so.
+fn report(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a connection's task failed");
+    }
+}
+
+/// More is as good as for ever, and would overflow the clock.
+const TIMEOUT_MAX: Duration = Duration::from_hours(24);
+/// hyper's least buffer for a head.
+const H1_HEAD_BYTES_MIN: usize = 8 << 10;
+/// What a client may send on one stream before we read it.
+const H2_STREAM_WINDOW: u32 = 64 << 10;
+/// What a client may send on all streams of a connection before we read it.
+const H2_CONNECTION_WINDOW: u32 = 1 << 20;
+/// What waits unsent for one stream.
+const H2_SEND_BYTES_MAX: usize = 64 << 10;
+/// How often a quiet client must show that it lives, and how soon.
+const H2_PING: Duration = Duration::from_secs(20);
+/// Streams reset by the client that we have not looked at yet.
+const H2_PENDING_RESETS_MAX: usize = 20;
+/// Streams reset by us for the client's errors, in a connection's life.
+const H2_ERROR_RESETS_MAX: usize = 128;
+/// Pause after the first failure to accept.
+const ACCEPT_PAUSE_MIN: Duration = Duration::from_millis(10);
+/// Pause after many.
+const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);

@@ -1,12 +1,111 @@
 //! The shell that does IO: listeners, the pipeline, forwarding, streams. It decides nothing that `token` and `policy`
 //! decide, and knows no file format.
 
+pub mod answer;
+pub mod audit;
 pub mod body;
+mod cors;
 pub mod fetch;
 pub mod filter;
+mod forward;
+mod inspect;
 pub mod listener;
+mod pipeline;
+mod respond;
+pub mod route;
 pub mod session;
 pub mod settings;
 pub mod shutdown;
+pub mod stage;
+mod stream;
 pub mod tls;
+pub mod trail;
 pub mod upstream;
+
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use tokio::net::TcpListener;
+
+use crate::token::Validator;
+use crate::token::clock::Clock;
+use audit::AuditSink;
+use body::BodyBudget;
+use fetch::HttpFetch;
+use route::Table;
+use session::SessionSeal;
+use settings::{Limits, Settings, Timeouts, Tls};
+use shutdown::Shutdown;
+
+/// The gateway, ready to serve: everything that the stages need, and nothing that changes.
+pub struct Gateway {
+    table: Table,
+    tokens: Validator,
+    sessions: SessionSeal,
+    bodies: BodyBudget,
+    audit: AuditSink,
+    clock: Clock,
+    limits: Limits,
+    timeouts: Timeouts,
+    trusted_proxies: Vec<IpNet>,
+    public_https: bool,
+    tls: Option<Arc<rustls::ServerConfig>>,
+}
+
+/// What can be found out about settings before anything is started: the files they name are read, and nothing is
+/// connected to. `gatepost check` stops here.
+pub struct Prepared {
+    settings: Settings,
+    table: Table,
+    sessions: SessionSeal,
+    tls: Option<Arc<rustls::ServerConfig>>,
+}
+
+impl Prepared {
+    /// Reads certificates and keys and builds the route table.
+    pub fn new(settings: Settings) -> Result<Self, String> {
+        let tls = match &settings.tls {
+            Tls::Off | Tls::External => None,
+            Tls::Files { certificate, private_key } => Some(tls::server_config(certificate, private_key)?),
+        };
+        let table = Table::new(&settings)?;
+        let sessions = SessionSeal::new(&settings.session_keys)?;
+        Ok(Self { settings, table, sessions, tls })
+    }
+
+    /// Starts fetching keys. Must be called within a tokio runtime.
+    pub fn start(self, audit: AuditSink, clock: Clock) -> Result<Gateway, String> {
+        let Self { settings, table, sessions, tls } = self;
+        let tokens = Validator::start(
+            settings.authorization_servers,
+            Arc::new(HttpFetch::new()?),
+            clock.clone(),
+            settings.limits.token_cache_bytes_max,
+        )?;
+        Ok(Gateway {
+            table,
+            tokens,
+            sessions,
+            bodies: BodyBudget::new(settings.limits.bodies_in_flight_bytes_max),
+            audit,
+            clock,
+            limits: settings.limits,
+            timeouts: settings.timeouts,
+            trusted_proxies: settings.trusted_proxies,
+            public_https: settings.public_url.is_https(),
+            tls,
+        })
+    }
+}
+
+impl Gateway {
+    /// Serves on `listener` until `shutdown`, and then until the requests under way have ended.
+    pub async fn serve(self: Arc<Self>, listener: TcpListener, shutdown: Shutdown) {
+        let (tls, limits, timeouts) = (self.tls.clone(), self.limits, self.timeouts);
+        let service = move |request, peer| {
+            let gateway = Arc::clone(&self);
+            async move { gateway.handle(request, peer).await }
+        };
+        listener::serve(listener, tls, limits, timeouts, shutdown, service).await;
+    }
+}

@@ -4,7 +4,9 @@
 pub mod headers;
 pub mod listing;
 pub mod message;
+mod names;
 pub mod operation;
+mod reading;
 pub mod revision;
 pub mod sse;
 pub mod strict;

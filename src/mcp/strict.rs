@@ -37,8 +37,12 @@ pub fn check(bytes: &[u8], depth_max: usize) -> Result<(), NotStrict> {
 /// for equality first.
 #[must_use]
 pub fn folds_to(name: &str, defined: &str) -> bool {
-    let visible = name.chars().take_while(|&character| character != '\0').filter(|&character| !is_invisible(character));
-    visible.map(fold).eq(defined.chars().map(|character| character.to_ascii_lowercase()))
+    folded(name).eq(defined.chars().map(|character| character.to_ascii_lowercase()))
+}
+
+/// The characters of `name` as [`folds_to`] compares them.
+pub(super) fn folded(name: &str) -> impl Iterator<Item = char> {
+    name.chars().take_while(|&character| character != '\0').filter(|&character| !is_invisible(character)).map(fold)
 }
 
 /// Why a document is refused.
@@ -65,6 +69,22 @@ pub(super) enum Token<'a> {
     Object,
 }
 
+impl<'a> Token<'a> {
+    /// The string, if it is one.
+    pub(super) fn text(self) -> Option<&'a str> {
+        match self {
+            Token::Text(text) => Some(text),
+            Token::Null
+            | Token::Bool
+            | Token::Unsigned(_)
+            | Token::Signed(_)
+            | Token::Float
+            | Token::Array
+            | Token::Object => None,
+        }
+    }
+}
+
 /// Looks on while a document is read. It cannot influence the reading.
 pub(super) trait Watch {
     /// Where in the document a value stands, as far as the watcher cares.
@@ -82,7 +102,7 @@ pub(super) trait Watch {
 /// Reads one document as [`check`] does and shows it to `watch`. A duplicate member does not end the reading, so that
 /// `watch` has seen all of the document when the fault is `Ambiguous`, except beyond the permitted depth.
 pub(super) fn read<W: Watch<Place: Default>>(bytes: &[u8], depth_max: usize, watch: &mut W) -> Result<(), Fault> {
-    let text = std::str::from_utf8(bytes).map_err(|_| Fault::NotJson("the body must be UTF-8"))?;
+    let text = std::str::from_utf8(bytes).map_err(|_| Fault::NotJson("expected JSON in UTF-8"))?;
     // serde_json stops at depth 128 with an error of its own. Ours comes first, so that depth has one answer.
     let mut reader =
         Reader { names: Vec::new(), depth_max: depth_max.min(DEPTH_MAX), fault: None, too_deep: false, watch };
@@ -91,7 +111,7 @@ pub(super) fn read<W: Watch<Place: Default>>(bytes: &[u8], depth_max: usize, wat
     let read = value.deserialize(&mut json).and_then(|()| json.end());
     match (read, reader.too_deep, reader.fault) {
         (_, true, _) => Err(Fault::Ambiguous("arrays and objects are nested too deep")),
-        (Err(_), false, _) => Err(Fault::NotJson("the body must be exactly one valid JSON value")),
+        (Err(_), false, _) => Err(Fault::NotJson("expected exactly one valid JSON value")),
         (Ok(()), false, Some(fault)) => Err(fault),
         (Ok(()), false, None) => Ok(()),
     }
@@ -118,20 +138,17 @@ struct Names<'de> {
 impl<'de, W> Reader<'de, '_, W> {
     /// Notes a member's name; a second one is a fault.
     fn note(&mut self, names: &mut Names<'de>, name: Cow<'de, str>) {
-        let new = match &mut names.many {
-            Some(many) => many.insert(name),
-            None => {
-                let few = self.names.get(names.begin..).unwrap_or_default();
-                if few.contains(&name) {
-                    false
-                } else if few.len() < NAMES_FEW {
-                    self.names.push(name);
-                    true
-                } else {
-                    names.many = Some(self.names.drain(names.begin..).chain([name]).collect());
-                    true
-                }
+        let new = if let Some(many) = &mut names.many {
+            many.insert(name)
+        } else {
+            let few = self.names.get(names.begin..).unwrap_or_default();
+            let new = !few.contains(&name);
+            if few.len() < NAMES_FEW {
+                self.names.push(name);
+            } else {
+                names.many = Some(self.names.drain(names.begin..).chain([name]).collect());
             }
+            new
         };
         if !new {
             // The server may take the first of two equal members where we took the last.
@@ -165,8 +182,9 @@ impl<'de, W: Watch> DeserializeSeed<'de> for Value<'_, 'de, '_, W> {
     }
 }
 
-impl<'de, W: Watch> Value<'_, 'de, '_, W> {
-    fn token<E>(self, token: Token<'_>) -> Result<(), E> {
+impl<W: Watch> Value<'_, '_, '_, W> {
+    #[expect(clippy::unnecessary_wraps, reason = "it ends every `visit_` method for a scalar")]
+    fn scalar<E>(self, token: Token<'_>) -> Result<(), E> {
         self.reader.watch.value(self.place, token);
         Ok(())
     }
@@ -180,27 +198,27 @@ impl<'de, W: Watch> Visitor<'de> for Value<'_, 'de, '_, W> {
     }
 
     fn visit_unit<E>(self) -> Result<(), E> {
-        self.token(Token::Null)
+        self.scalar(Token::Null)
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        self.token(Token::Bool)
+        self.scalar(Token::Bool)
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<(), E> {
-        self.token(Token::Unsigned(value))
+        self.scalar(Token::Unsigned(value))
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<(), E> {
-        self.token(Token::Signed(value))
+        self.scalar(Token::Signed(value))
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        self.token(Token::Float)
+        self.scalar(Token::Float)
     }
 
     fn visit_str<E>(self, value: &str) -> Result<(), E> {
-        self.token(Token::Text(value))
+        self.scalar(Token::Text(value))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
@@ -307,7 +325,7 @@ fn is_invisible(character: char) -> bool {
             | '\u{2060}'..='\u{206F}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{E0000}'..='\u{E0FFF}')
 }
 
-/// The deepest nesting that serde_json reads.
+/// The deepest nesting that `serde_json` reads.
 const DEPTH_MAX: usize = 127;
 
 /// Up to so many members of an object are compared each with each, which is faster than hashing.
@@ -315,7 +333,11 @@ const NAMES_FEW: usize = 16;
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use proptest::collection::{btree_map, vec};
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+
+    use super::{NAMES_FEW, check, folds_to};
 
     #[test]
     fn lookalikes_of_a_member_fold_to_it() {
@@ -343,5 +365,181 @@ mod tests {
         check("n\u{E1}me", "name", false);
         check("n\u{430}me", "name", false);
         check("nаme", "name", false);
+    }
+
+    #[test]
+    fn lookalikes_by_hand_are_those_of_unicode() {
+        // Every character whose lower case is one ASCII letter, or whose upper case is: what a lenient parser compares by.
+        for character in '\u{80}'..=char::MAX {
+            let ascii = character.to_lowercase().chain(character.to_uppercase()).filter(char::is_ascii_alphabetic);
+            let one = character.to_lowercase().count() == 1 && character.to_uppercase().count() == 1;
+            for letter in ascii.filter(|_| one) {
+                assert!(folds_to(&character.to_string(), &letter.to_string()), "{character:?} {letter:?}");
+            }
+        }
+    }
+
+    fn accepts(json: &str) -> bool {
+        check(json.as_bytes(), 64).is_ok()
+    }
+
+    #[test]
+    fn many_members_are_compared_too() {
+        let object = |count: usize, last: &str| {
+            let members: Vec<_> = (0..count).map(|number| format!(r#""k{number}":0"#)).collect();
+            format!(r#"{{{},"{last}":0}}"#, members.join(","))
+        };
+        for count in [1, 2, NAMES_FEW - 1, NAMES_FEW, NAMES_FEW + 1, NAMES_FEW + 2, 100, 40_000] {
+            assert!(accepts(&object(count, "new")), "{count}");
+            for duplicate in
+                ["k0".to_owned(), "\\u006b0".to_owned(), format!("k{}", count - 1), format!("k{}", count / 2)]
+            {
+                assert!(!accepts(&object(count, &duplicate)), "{count} {duplicate}");
+            }
+            // Names of one object say nothing about another, inside it or after it.
+            assert!(accepts(&format!(r#"[{0},{{"k0":{0},"k1":{0}}}]"#, object(count, "new"))), "{count}");
+        }
+    }
+
+    #[test]
+    fn json_test_suite() {
+        #[derive(serde::Deserialize)]
+        struct Suite {
+            files: Vec<File>,
+        }
+        #[derive(serde::Deserialize)]
+        struct File {
+            name: String,
+            base64: String,
+        }
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpora/jsontestsuite.json");
+        let Ok(json) = std::fs::read(&path) else {
+            println!("JSONTestSuite is absent: {} cannot be read, nothing was tested", path.display());
+            return;
+        };
+        let suite: Suite = serde_json::from_slice(&json).unwrap();
+        let duplicates = ["y_object_duplicated_key.json", "y_object_duplicated_key_and_value.json"];
+        let mut wrong = Vec::new();
+        for File { name, base64 } in &suite.files {
+            let bytes = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, base64).unwrap();
+            let accepted = check(&bytes, 64).is_ok();
+            let expected = match name.as_bytes().first() {
+                Some(b'y') => !duplicates.contains(&name.as_str()),
+                Some(b'n') => false,
+                _ => accepted,
+            };
+            if accepted != expected {
+                wrong.push(name);
+            }
+        }
+        assert!(suite.files.len() > 300 && wrong.is_empty(), "{wrong:?}");
+    }
+
+    /// A JSON document. Its text comes with the places where a duplicate could be put in: behind the brace of each object that
+    /// has members, with the name of its last.
+    #[derive(Debug, Clone)]
+    enum Tree {
+        Scalar(String),
+        Array(Vec<Tree>),
+        Object(Vec<(String, Tree)>),
+    }
+
+    impl Tree {
+        fn write(&self, out: &mut String, places: &mut Vec<(usize, String)>) {
+            match self {
+                Self::Scalar(text) => out.push_str(text),
+                Self::Array(elements) => {
+                    out.push('[');
+                    for (index, element) in elements.iter().enumerate() {
+                        out.push_str(if index == 0 { "" } else { " ," });
+                        element.write(out, places);
+                    }
+                    out.push(']');
+                }
+                Self::Object(members) => {
+                    out.push('{');
+                    if let Some((name, _)) = members.last() {
+                        places.push((out.len(), name.clone()));
+                    }
+                    for (index, (name, value)) in members.iter().enumerate() {
+                        out.push_str(if index == 0 { "" } else { ",\n" });
+                        out.push_str(&serde_json::to_string(name).unwrap());
+                        out.push_str(" : ");
+                        value.write(out, places);
+                    }
+                    out.push('}');
+                }
+            }
+        }
+
+        fn written(&self) -> (String, Vec<(usize, String)>) {
+            let (mut text, mut places) = (String::new(), Vec::new());
+            self.write(&mut text, &mut places);
+            (text, places)
+        }
+    }
+
+    /// Every UTF-16 unit of `name` as an escape.
+    fn escaped(name: &str) -> String {
+        name.encode_utf16().map(|unit| format!("\\u{unit:04X}")).collect::<Vec<_>>().concat()
+    }
+
+    fn tree() -> impl Strategy<Value = Tree> {
+        let scalar = prop_oneof![
+            Just("null".to_owned()),
+            any::<bool>().prop_map(|value| value.to_string()),
+            any::<i64>().prop_map(|value| value.to_string()),
+            (-1e300..1e300).prop_map(|value: f64| format!("{value:e}")),
+            any::<String>().prop_map(|text| serde_json::to_string(&text).unwrap()),
+            any::<String>().prop_map(|text| format!("\"{}\"", escaped(&text))),
+        ];
+        scalar.prop_map(Tree::Scalar).prop_recursive(6, 64, 6, |inner| {
+            let name = prop_oneof!["[a-c]{0,2}", any::<String>()];
+            prop_oneof![
+                vec(inner.clone(), 0..6).prop_map(Tree::Array),
+                btree_map(name, inner, 0..24).prop_map(|members| Tree::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_document_without_duplicates_is_read(tree in tree()) {
+            prop_assert!(accepts(&tree.written().0));
+        }
+
+        #[test]
+        fn a_duplicate_anywhere_is_refused_however_it_is_escaped(tree in tree(), choice in any::<Index>(), escape in any::<bool>()) {
+            let (mut text, places) = tree.written();
+            prop_assume!(!places.is_empty());
+            let (place, name) = choice.get(&places);
+            let name = if escape { format!("\"{}\"", escaped(name)) } else { serde_json::to_string(name).unwrap() };
+            text.insert_str(*place, &format!("{name}:0,"));
+            prop_assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok());
+            prop_assert!(!accepts(&text));
+        }
+
+        #[test]
+        fn what_is_accepted_is_json(text in r#"[\[\]{}:,"\\u0-9a-eE.+\- \ntrufalsn]{0,24}"#) {
+            if accepts(&text) {
+                prop_assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok());
+            }
+        }
+
+        #[test]
+        fn what_is_changed_is_still_read_as_json_or_refused(tree in tree(), at in any::<Index>(), byte in any::<u8>()) {
+            let mut bytes = tree.written().0.into_bytes();
+            *at.get_mut(&mut bytes) = byte;
+            if check(&bytes, 64).is_ok() {
+                prop_assert!(serde_json::from_slice::<serde_json::Value>(&bytes).is_ok());
+            }
+        }
+
+        #[test]
+        fn a_document_cut_short_is_refused(tree in tree(), at in any::<Index>()) {
+            let text = format!("[{}]", tree.written().0);
+            let cut = at.index(text.len());
+            prop_assert!(check(&text.as_bytes()[..cut], 64).is_err());
+        }
     }
 }

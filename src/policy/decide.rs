@@ -1,12 +1,42 @@
-//! The one place where a request is permitted.
+//! The one place where a request is permitted. Lists show an entry by the same rules, found by the same search; there is
+//! no other road from a name to a yes.
 
-use super::rule::Policy;
+use super::rule::{Effect, Kind, Policy, Verdict, Visibility};
+use super::uri;
 use crate::mcp::listing::Entry;
 use crate::mcp::operation::Operation;
-use crate::oauth::scope::ScopeSet;
+use crate::oauth::scope::{Scope, ScopeSet};
 use crate::rejection::{Denial, RuleId};
 
 /// That policy permits one operation. Not `Clone`; its fields are private and nothing outside this file makes one.
+///
+/// A permit cannot be written down:
+///
+/// ```compile_fail
+/// use gatepost::policy::Permit;
+/// use gatepost::{oauth::scope::ScopeSet, rejection::RuleId};
+/// let permit = Permit { rule: RuleId::Required, needed: ScopeSet::default() };
+/// ```
+///
+/// it can only be got:
+///
+/// ```
+/// use gatepost::policy::Permit;
+/// use gatepost::{oauth::scope::ScopeSet, rejection::RuleId};
+/// fn parts(permit: &Permit) -> (RuleId, &ScopeSet) { (permit.rule(), permit.needed()) }
+/// ```
+///
+/// And there is one for each decision, not more:
+///
+/// ```compile_fail
+/// use gatepost::policy::Permit;
+/// fn twice(permit: Permit) -> (Permit, Permit) { (permit.clone(), permit) }
+/// ```
+///
+/// ```
+/// use gatepost::policy::Permit;
+/// fn once(permit: Permit) -> Permit { permit }
+/// ```
 #[derive(Debug)]
 #[must_use]
 pub struct Permit {
@@ -15,12 +45,12 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// Which rule permitted it.
+    /// Which rule permitted it; of several URIs, the rule of the first.
     #[must_use]
     pub fn rule(&self) -> RuleId {
         self.rule
     }
-    /// The scopes it needed.
+    /// The scopes it needed: the route's, then the rule's; of alternatives the one that the token has.
     #[must_use]
     pub fn needed(&self) -> &ScopeSet {
         &self.needed
@@ -30,14 +60,178 @@ impl Permit {
 impl Policy {
     /// Decides `operation` for a caller whose token carries `held`.
     pub fn decide(&self, held: &ScopeSet, operation: &Operation) -> Result<Permit, Denial> {
-        let _ = (held, operation);
-        Ok(Permit { rule: RuleId::Required, needed: ScopeSet::default() })
+        let mut needed = self.settings.required_scopes.clone();
+        let mut lacking = (!self.grants_all(held, &needed)).then_some(RuleId::Required);
+        let mut decided_by = None;
+        for demand in self.demands(operation) {
+            // A denial counts more than a lack of scope, found before it or not: no step-up would help.
+            let demand = demand?;
+            decided_by = decided_by.or(Some(demand.rule));
+            let met = demand.met(|scope| self.settings.hierarchy.grants(held, scope));
+            needed.extend(met.unwrap_or_else(|| demand.canonical()));
+            if met.is_none() && lacking.is_none() {
+                lacking = Some(demand.rule);
+            }
+        }
+        match lacking {
+            None => Ok(Permit { rule: decided_by.unwrap_or(RuleId::Required), needed }),
+            Some(rule) => {
+                let challenge = self.challenge(held, &needed);
+                Err(Denial::InsufficientScope { needed, challenge, rule })
+            }
+        }
     }
 
     /// Whether a list shows `entry` to a caller whose token carries `held`. The same rules as `decide`.
     #[must_use]
     pub fn shows(&self, held: &ScopeSet, entry: Entry<'_>) -> bool {
-        let _ = (held, entry);
-        false
+        if self.settings.visibility == Visibility::All {
+            return true;
+        }
+        let demand = match entry {
+            Entry::Tool(name) => self.demand(Kind::Tool, name),
+            Entry::Prompt(name) => self.demand(Kind::Prompt, name),
+            Entry::Resource(uri) => self.resource(uri),
+            Entry::ResourceTemplate(template) => self.demand(Kind::Resource, template),
+        };
+        match (demand, self.settings.visibility) {
+            (Err(_), _) => false,
+            (Ok(_), Visibility::All | Visibility::Grantable) => true,
+            (Ok(demand), Visibility::Granted) => {
+                self.grants_all(held, &self.settings.required_scopes)
+                    && demand.met(|scope| self.settings.hierarchy.grants(held, scope)).is_some()
+            }
+        }
+    }
+
+    /// What `operation` demands beyond `required_scopes`, one thing after the other.
+    fn demands<'a>(&'a self, operation: &'a Operation) -> impl Iterator<Item = Result<Demand, Denial>> + 'a {
+        let mut uris: &[String] = &[];
+        let demand = match operation {
+            Operation::CallTool(name) => Some(self.demand(Kind::Tool, name)),
+            Operation::GetPrompt(name) | Operation::CompletePrompt(name) => Some(self.demand(Kind::Prompt, name)),
+            Operation::UseResource { method: _, uri } => Some(self.resource(uri)),
+            Operation::CompleteResource(text) => Some(self.demand(Kind::Resource, text)),
+            Operation::Other { method, defined } => Some(self.method(method, *defined)),
+            Operation::Listen(listed) => {
+                uris = listed;
+                None
+            }
+            Operation::Core(_) | Operation::Response | Operation::OpenStream | Operation::EndSession => None,
+        };
+        demand.into_iter().chain(uris.iter().map(|uri| self.resource(uri)))
+    }
+
+    /// A resource by its URI, which must have one spelling only where a pattern tells URIs apart: else the server may read
+    /// `repo://a/%73ecret` as what a rule denies.
+    fn resource(&self, uri: &str) -> Result<Demand, Denial> {
+        if self.normal_uris && !uri::is_normal(uri) {
+            return Err(never(RuleId::BuiltIn));
+        }
+        self.demand(Kind::Resource, uri)
+    }
+
+    fn method(&self, method: &str, defined: bool) -> Result<Demand, Denial> {
+        match self.find_method(method) {
+            Verdict::Closed(rule) => Err(Denial::NotPermitted { rule, undefined_method: !defined }),
+            verdict @ (Verdict::Rule(..) | Verdict::Open) => self.weigh(&verdict, None),
+        }
+    }
+
+    fn demand(&self, kind: Kind, name: &str) -> Result<Demand, Denial> {
+        let tool = (kind == Kind::Tool).then_some(name);
+        self.weigh(&self.find(kind, name), tool)
+    }
+
+    /// What the rule that was found demands, its templates filled in.
+    fn weigh(&self, verdict: &Verdict<'_>, tool: Option<&str>) -> Result<Demand, Denial> {
+        let (rule, effect) = match verdict {
+            Verdict::Closed(rule) => return Err(never(*rule)),
+            Verdict::Open => return Ok(Demand { rule: RuleId::Default, scopes: Scopes::All(Vec::new()) }),
+            Verdict::Rule(place, effect) => (RuleId::Rule(*place), effect),
+        };
+        let scopes = || {
+            let rendered = effect.scopes().iter().map(|template| template.render(&self.settings.route, tool));
+            let rendered = rendered.collect::<Result<Vec<Scope>, _>>().map_err(|_| never(rule))?;
+            // Nothing named is nothing permitted: an empty list must not turn into `allow`.
+            if rendered.is_empty() { Err(never(rule)) } else { Ok(rendered) }
+        };
+        let scopes = match effect {
+            Effect::Deny => return Err(never(rule)),
+            Effect::Allow => Scopes::All(Vec::new()),
+            Effect::AllOf(_) => Scopes::All(scopes()?),
+            Effect::AnyOf(_) => Scopes::Any(scopes()?),
+        };
+        Ok(Demand { rule, scopes })
+    }
+
+    fn grants_all(&self, held: &ScopeSet, scopes: &ScopeSet) -> bool {
+        scopes.iter().all(|scope| self.settings.hierarchy.grants(held, scope))
+    }
+
+    /// What a client must ask for to get further without losing what it has: `needed`, then the scopes of this route that
+    /// the token has. Its order comes from the file, not from the token: clients take a challenge that changes for
+    /// progress, and one that stays for a loop.
+    fn challenge(&self, held: &ScopeSet, needed: &ScopeSet) -> ScopeSet {
+        let mut challenge = needed.clone();
+        challenge.extend(self.named.iter().filter(|scope| held.contains(scope)));
+        let mut of_tools: Vec<&Scope> = held.iter().filter(|scope| self.is_of_a_tool(scope)).collect();
+        of_tools.sort_unstable_by_key(|scope| scope.as_str());
+        challenge.extend(of_tools);
+        // A token whose broad scope this route does not name has the narrower ones that it does name.
+        for scope in self.named.iter().filter(|scope| self.settings.hierarchy.grants(held, scope)) {
+            if !self.settings.hierarchy.grants(&challenge, scope) {
+                challenge.insert(scope.clone());
+            }
+        }
+        challenge
+    }
+
+    /// Whether a rule demands `scope` of some tool by a template with `{tool}`.
+    fn is_of_a_tool(&self, scope: &Scope) -> bool {
+        self.settings.rules.iter().enumerate().any(|(place, rule)| {
+            let tools =
+                rule.effect.scopes().iter().filter_map(|template| template.tool_of(&self.settings.route, scope));
+            tools
+                .into_iter()
+                .any(|tool| matches!(self.find(Kind::Tool, tool), Verdict::Rule(found, _) if found == place))
+        })
     }
 }
+
+/// What one rule demands of a caller beyond `required_scopes`.
+struct Demand {
+    rule: RuleId,
+    scopes: Scopes,
+}
+
+enum Scopes {
+    All(Vec<Scope>),
+    Any(Vec<Scope>),
+}
+
+impl Demand {
+    /// The scopes by which a caller meets the demand; `None` if it does not.
+    fn met(&self, holds: impl Fn(&Scope) -> bool) -> Option<&[Scope]> {
+        match &self.scopes {
+            Scopes::All(scopes) => scopes.iter().all(holds).then_some(scopes),
+            Scopes::Any(scopes) => scopes.iter().position(holds).and_then(|place| scopes.get(place..=place)),
+        }
+    }
+
+    /// The scopes to ask for: all, or the first of the alternatives.
+    fn canonical(&self) -> &[Scope] {
+        match &self.scopes {
+            Scopes::All(scopes) => scopes,
+            Scopes::Any(scopes) => scopes.get(..1).unwrap_or_default(),
+        }
+    }
+}
+
+/// No scope would help.
+fn never(rule: RuleId) -> Denial {
+    Denial::NotPermitted { rule, undefined_method: false }
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 pub mod decide;
 pub mod pattern;
 pub mod rule;
+mod uri;
 
 pub use decide::Permit;
 pub use rule::{Policy, PolicySettings};

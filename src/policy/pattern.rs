@@ -10,6 +10,7 @@ pub struct Pattern {
     text: Box<str>,
     dialect: Dialect,
     tokens: Box<[Token]>,
+    exact: bool,
 }
 
 /// What a pattern is matched against: in names `*` matches any run of characters; in URIs `*` stops at `/` and `**` does not.
@@ -61,7 +62,7 @@ impl Pattern {
             Dialect::Name => check_name(text)?,
             Dialect::Uri => check_uri(text)?,
         }
-        Ok(Self { text: text.into(), dialect, tokens: tokens(text, dialect) })
+        Ok(Self { text: text.into(), dialect, tokens: tokens(text, dialect), exact: !text.contains('*') })
     }
 
     /// As written.
@@ -73,7 +74,7 @@ impl Pattern {
     /// Whether it has no wildcard: it matches its own text alone.
     #[must_use]
     pub fn is_exact(&self) -> bool {
-        self.tokens.iter().all(|token| matches!(token, Token::Byte(_)))
+        self.exact
     }
 
     /// Whether it is a bare `**`, which matches every URI whatever it looks like.
@@ -85,7 +86,7 @@ impl Pattern {
     /// Whether it matches. Takes time in proportion to the two lengths at most.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
-        if self.is_exact() {
+        if self.exact {
             return *self.text == *text;
         }
         if self.is_any_uri() {
@@ -101,10 +102,10 @@ impl Pattern {
         if self.dialect != other.dialect {
             return false;
         }
-        if other.is_exact() {
+        if other.exact {
             return self.matches(&other.text);
         }
-        !self.is_exact() && (self.tokens == other.tokens || self.includes(other))
+        !self.exact && (self.tokens == other.tokens || self.includes(other))
     }
 
     /// Whether the text begins with what stands before the first wildcard: most patterns that do not match end here.

@@ -1,15 +1,20 @@
-//! The rules of one route, as meant.
+//! The rules of one route, as meant, and the one search that finds the rule for a name. What follows from the rule is
+//! decided in `decide`; nothing here permits anything.
 
 use std::sync::Arc;
 
-use super::pattern::Pattern;
-use crate::oauth::scope::{ScopeHierarchy, ScopeSet};
+use super::pattern::{Dialect, Pattern};
+use crate::oauth::scope::{Scope, ScopeError, ScopeHierarchy, ScopeSet};
+use crate::rejection::RuleId;
 
 /// What one route demands. Made by `Policy::new` from settings that were checked when the file was read.
 #[derive(Debug, Clone)]
 pub struct Policy {
-    #[expect(dead_code, reason = "skeleton")]
-    settings: PolicySettings,
+    pub(super) settings: PolicySettings,
+    /// `scopes_named`, found once.
+    pub(super) named: ScopeSet,
+    /// Whether resource URIs must be in normal form: there is a pattern that a URI in another spelling could get round.
+    pub(super) normal_uris: bool,
 }
 
 /// The parts of a policy.
@@ -66,7 +71,34 @@ pub enum Effect {
 
 /// A scope of a rule, which may hold `{tool}` and `{route}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ScopeTemplate {}
+pub struct ScopeTemplate {
+    parts: Vec<Part>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Text(Box<str>),
+    Tool,
+    Route,
+}
+
+/// What a name is the name of: the kinds that `default` speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Tool,
+    Prompt,
+    Resource,
+}
+
+/// What the rules say about one name, before anybody's scopes are looked at.
+pub(super) enum Verdict<'a> {
+    /// This rule decides.
+    Rule(usize, &'a Effect),
+    /// No rule names it, and `default` permits it.
+    Open,
+    /// No rule names it, and nothing permits it.
+    Closed(RuleId),
+}
 
 /// `default`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,8 +123,123 @@ pub enum Visibility {
 impl ScopeTemplate {
     /// Reads a scope with optional `{tool}` and `{route}`.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        let _ = text;
-        Ok(Self {})
+        let mut parts = Vec::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('{') {
+            let (name, after) = after.split_once('}').ok_or(PLACEHOLDERS)?;
+            parts.extend(Part::text(before));
+            parts.push(match name {
+                "tool" => Part::Tool,
+                "route" => Part::Route,
+                _ => return Err(PLACEHOLDERS),
+            });
+            rest = after;
+        }
+        if rest.contains('}') {
+            return Err(PLACEHOLDERS);
+        }
+        parts.extend(Part::text(rest));
+        let template = Self { parts };
+        match template.render("x", Some("x")) {
+            Ok(_) => Ok(template),
+            Err(ScopeError) => Err("a scope: visible ASCII without space, quote and backslash (RFC 6749 §3.3)"),
+        }
+    }
+
+    /// Whether it holds `{tool}`, which only a rule about tools can fill.
+    #[must_use]
+    pub fn names_tool(&self) -> bool {
+        self.parts.contains(&Part::Tool)
+    }
+
+    /// Whether it holds `{route}`: then the route's name must be one that a scope may hold.
+    #[must_use]
+    pub fn names_route(&self) -> bool {
+        self.parts.contains(&Part::Route)
+    }
+
+    /// The scope, each placeholder filled once: a tool that is called `{route}` stays that. Refused where a name has a
+    /// character that no scope may have, or no tool is there to fill in.
+    pub fn render(&self, route: &str, tool: Option<&str>) -> Result<Scope, ScopeError> {
+        let mut text = String::new();
+        for part in &self.parts {
+            text.push_str(part.fill(route, tool).ok_or(ScopeError)?);
+        }
+        Scope::parse(&text)
+    }
+
+    /// The tool for which this renders as `scope`, if it names a tool and there is one.
+    pub(super) fn tool_of<'a>(&self, route: &str, scope: &'a Scope) -> Option<&'a str> {
+        let text = scope.as_str();
+        let tools = self.parts.iter().filter(|part| **part == Part::Tool).count();
+        if tools == 0 {
+            return None;
+        }
+        let fixed: usize = self.parts.iter().filter_map(|part| part.fill(route, Some(""))).map(str::len).sum();
+        let tool_bytes = text.len().checked_sub(fixed)?.checked_div(tools)?;
+        let before: usize = self
+            .parts
+            .iter()
+            .take_while(|part| **part != Part::Tool)
+            .filter_map(|part| part.fill(route, None))
+            .map(str::len)
+            .sum();
+        let tool = text.get(before..before + tool_bytes)?;
+        (self.render(route, Some(tool)).ok()? == *scope).then_some(tool)
+    }
+}
+
+impl Part {
+    fn text(text: &str) -> Option<Self> {
+        (!text.is_empty()).then(|| Self::Text(text.into()))
+    }
+
+    fn fill<'a>(&'a self, route: &'a str, tool: Option<&'a str>) -> Option<&'a str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Tool => tool,
+            Self::Route => Some(route),
+        }
+    }
+}
+
+impl Effect {
+    /// The scopes it names, all or alternatives.
+    #[must_use]
+    pub fn scopes(&self) -> &[ScopeTemplate] {
+        match self {
+            Self::AllOf(scopes) | Self::AnyOf(scopes) => scopes,
+            Self::Allow | Self::Deny => &[],
+        }
+    }
+}
+
+impl Target {
+    /// The patterns over names of this kind; none where the rule is about something else.
+    pub(super) fn patterns(&self, kind: Kind) -> &[Pattern] {
+        match (self, kind) {
+            (Self::Tools(patterns), Kind::Tool)
+            | (Self::Prompts(patterns), Kind::Prompt)
+            | (Self::Resources(patterns), Kind::Resource) => patterns,
+            (Self::Tools(_) | Self::Prompts(_) | Self::Resources(_) | Self::Methods(_), _) => &[],
+        }
+    }
+
+    /// The methods it names.
+    fn methods(&self) -> &[String] {
+        match self {
+            Self::Methods(methods) => methods,
+            Self::Tools(_) | Self::Prompts(_) | Self::Resources(_) => &[],
+        }
+    }
+}
+
+impl Kind {
+    fn dialect(self) -> Dialect {
+        match self {
+            Self::Tool | Self::Prompt => Dialect::Name,
+            Self::Resource => Dialect::Uri,
+        }
     }
 }
 
@@ -100,17 +247,72 @@ impl Policy {
     /// A policy of these parts.
     #[must_use]
     pub fn new(settings: PolicySettings) -> Self {
-        Self { settings }
+        let named = scopes_named(&settings);
+        let normal_uris = settings
+            .rules
+            .iter()
+            .flat_map(|rule| rule.target.patterns(Kind::Resource))
+            .any(|pattern| !pattern.is_any_uri());
+        Self { settings, named, normal_uris }
     }
+
     /// Every scope that the rules name, in file order after `required_scopes`: the default of `scopes_supported`. Templates
     /// count for exactly named tools alone.
     #[must_use]
     pub fn scopes_named(&self) -> ScopeSet {
-        ScopeSet::default()
+        self.named.clone()
     }
+
     /// Whether lists are filtered on this route at all (`visibility` is not `all`).
     #[must_use]
     pub fn filters_lists(&self) -> bool {
-        true
+        self.settings.visibility != Visibility::All
+    }
+
+    /// What the rules say about the tool, prompt or resource `name`: the first rule that matches, else `default`.
+    pub(super) fn find(&self, kind: Kind, name: &str) -> Verdict<'_> {
+        let matches = |rule: &Rule| rule.target.patterns(kind).iter().any(|pattern| pattern.matches(name));
+        match self.first_rule(matches) {
+            Some((place, effect)) => Verdict::Rule(place, effect),
+            // A name that looks like another one, or hides a line break, must be named by a rule to be anybody's.
+            None if !kind.dialect().admits(name) => Verdict::Closed(RuleId::BuiltIn),
+            None => match self.settings.default {
+                Default::Allow => Verdict::Open,
+                Default::Deny => Verdict::Closed(RuleId::Default),
+            },
+        }
+    }
+
+    /// What the rules say about a JSON-RPC method outside the core set. `default: allow` does not speak of methods: nobody
+    /// can know what a method does that does not exist yet.
+    pub(super) fn find_method(&self, method: &str) -> Verdict<'_> {
+        match self.first_rule(|rule| rule.target.methods().iter().any(|named| named == method)) {
+            Some((place, effect)) => Verdict::Rule(place, effect),
+            None => Verdict::Closed(RuleId::BuiltIn),
+        }
+    }
+
+    fn first_rule(&self, matches: impl Fn(&Rule) -> bool) -> Option<(usize, &Effect)> {
+        let mut rules = self.settings.rules.iter().enumerate();
+        rules.find(|(_, rule)| matches(rule)).map(|(place, rule)| (place, &rule.effect))
     }
 }
+
+fn scopes_named(settings: &PolicySettings) -> ScopeSet {
+    let mut named = settings.required_scopes.clone();
+    for rule in &settings.rules {
+        let exact =
+            || rule.target.patterns(Kind::Tool).iter().filter(|pattern| pattern.is_exact()).map(Pattern::as_str);
+        for template in rule.effect.scopes() {
+            if template.names_tool() {
+                let rendered = exact().filter_map(|tool| template.render(&settings.route, Some(tool)).ok());
+                rendered.for_each(|scope| named.insert(scope));
+            } else {
+                named.extend(template.render(&settings.route, None).ok().as_ref());
+            }
+        }
+    }
+    named
+}
+
+const PLACEHOLDERS: &str = "no braces but those of `{tool}` and `{route}`";

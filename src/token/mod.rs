@@ -22,6 +22,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::task::JoinSet;
 
+pub use jsonwebtoken::Algorithm;
 pub use principal::{ClaimPath, Principal};
 
 use crate::oauth::bearer::AccessToken;
@@ -34,6 +35,20 @@ use jwt::Jws;
 use keys::IssuerKeys;
 use refresh::Refresher;
 
+/// All algorithms that are accepted, with their names (RFC 7518 §3.1, RFC 8037 §3.1). Neither `none` nor HMAC is among them:
+/// with HMAC the public key would be the secret, and everyone could sign (RFC 8725 §3.1).
+pub const ALGORITHMS: [(&str, Algorithm); 9] = [
+    ("RS256", Algorithm::RS256),
+    ("RS384", Algorithm::RS384),
+    ("RS512", Algorithm::RS512),
+    ("PS256", Algorithm::PS256),
+    ("PS384", Algorithm::PS384),
+    ("PS512", Algorithm::PS512),
+    ("ES256", Algorithm::ES256),
+    ("ES384", Algorithm::ES384),
+    ("EdDSA", Algorithm::EdDSA),
+];
+
 /// One authorization server, as configured.
 #[derive(Debug, Clone)]
 pub struct IssuerSettings {
@@ -42,7 +57,7 @@ pub struct IssuerSettings {
     /// Where its keys come from.
     pub keys: KeySource,
     /// The algorithms accepted; never empty, never `none` or HMAC.
-    pub algorithms: Vec<jsonwebtoken::Algorithm>,
+    pub algorithms: Vec<Algorithm>,
     /// The claims that may hold scopes, names or JSON pointers; the first present one counts.
     pub scope_claims: Vec<ClaimPath>,
     /// Clock leeway for `exp`, `nbf`, `iat`; at most 60.

@@ -13,8 +13,8 @@ use crate::oauth::scope::ScopeSet;
 ///
 /// ```compile_fail
 /// use gatepost::token::Principal;
-/// fn forge(one: Principal) -> Principal {
-///     Principal { ..one }
+/// fn handed_on(principal: Principal) -> Principal {
+///     Principal { ..principal }
 /// }
 /// ```
 ///
@@ -22,8 +22,8 @@ use crate::oauth::scope::ScopeSet;
 ///
 /// ```
 /// use gatepost::token::Principal;
-/// fn forge(one: Principal) -> Principal {
-///     one
+/// fn handed_on(principal: Principal) -> Principal {
+///     principal
 /// }
 /// ```
 #[derive(Debug, Clone)]
@@ -76,13 +76,13 @@ impl Principal {
     pub fn expires_at(&self) -> u64 {
         self.claims.expires_at
     }
-    /// A claim as a header value would carry it: a string as it is, numbers and booleans as JSON, arrays of those joined
-    /// by spaces; `None` when absent, null, an object, or an array that holds anything else.
+    /// The texts of a claim, one for each element of an array: strings as they are, numbers and booleans as JSON. `None` when
+    /// absent, null, an object, or an array that holds anything else.
     #[must_use]
-    pub fn claim(&self, path: &ClaimPath) -> Option<String> {
+    pub fn claim(&self, path: &ClaimPath) -> Option<Vec<String>> {
         match path.find(&self.claims.claims)? {
-            Value::Array(items) => items.iter().map(scalar).collect::<Option<Vec<_>>>().map(|texts| texts.join(" ")),
-            single @ (Value::String(_) | Value::Number(_) | Value::Bool(_)) => scalar(single),
+            Value::Array(items) => items.iter().map(scalar).collect(),
+            single @ (Value::String(_) | Value::Number(_) | Value::Bool(_)) => scalar(single).map(|text| vec![text]),
             Value::Null | Value::Object(_) => None,
         }
     }
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_are_rendered_as_header_values_carry_them() {
+    fn claims_are_read_as_texts() {
         let claims = serde_json::json!({
             "sub": "ada", "n": 7, "f": 1.5, "t": true, "null": null, "o": {"a/b": "deep", "list": ["x", 2, false]},
             "objects": [{}], "nested": [["x"]], "empty": [], "/odd": "never by name",
@@ -155,13 +155,13 @@ mod tests {
                 claims: claims.clone(),
             };
             let claim = Principal::new(Arc::new(verified)).claim(&ClaimPath::parse(path).unwrap());
-            assert_eq!(claim.as_deref(), expect, "{path}");
+            assert_eq!(claim.map(|texts| texts.join("+")).as_deref(), expect, "{path}");
         };
         check("sub", Some("ada"));
         check("n", Some("7"));
         check("f", Some("1.5"));
         check("t", Some("true"));
-        check("/o/list", Some("x 2 false"));
+        check("/o/list", Some("x+2+false"));
         check("/o/list/0", Some("x"));
         check("/o/a~1b", Some("deep"));
         check("empty", Some(""));

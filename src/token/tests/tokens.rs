@@ -28,7 +28,7 @@ async fn a_good_token_is_a_principal() {
         assert_eq!(principal.client(), Some("cli"));
         assert_eq!(principal.scopes().to_string(), "mcp github:read");
         assert_eq!(principal.expires_at(), NOW + 300);
-        assert_eq!(principal.claim(&ClaimPath::parse("sub").unwrap()).as_deref(), Some("ada"));
+        assert_eq!(principal.claim(&ClaimPath::parse("sub").unwrap()), Some(vec!["ada".to_owned()]));
     }
 }
 

@@ -1,0 +1,203 @@
+//! What each command does. Exit codes: 0, 1 for a failure at run time, 2 for wrong arguments, 78 (`EX_CONFIG`) for a file
+//! that cannot be used; with 78 no socket was opened.
+
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use gatepost::config;
+use gatepost::gateway::audit::AuditSink;
+use gatepost::gateway::settings::{Settings, Tls};
+use gatepost::gateway::shutdown::Shutdown;
+use gatepost::gateway::{Gateway, Prepared};
+use gatepost::token::clock::Clock;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::level_filters::LevelFilter;
+
+/// The auth gateway in front of unmodified MCP servers.
+///
+/// It answers discovery and challenges, validates access tokens, decides each tool call by scope, and streams what is
+/// allowed to the server. One YAML file drives it.
+#[derive(Debug, Parser)]
+#[command(name = "gatepost", version, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve until SIGTERM or SIGINT. Audit records go to standard output, logs to standard error.
+    Run {
+        #[command(flatten)]
+        file: File,
+        /// The form of the logs. Audit records are JSON, one a line, in either.
+        #[arg(long, value_enum, default_value = "text")]
+        log_format: LogFormat,
+        /// The least level that is logged: error, warn, info, debug, trace, off.
+        #[arg(long, default_value = "info", value_name = "LEVEL")]
+        log_level: LevelFilter,
+    },
+    /// Say whether the file can be used, and what clients will see. Opens no socket.
+    Check {
+        #[command(flatten)]
+        file: File,
+    },
+}
+
+#[derive(Debug, Args)]
+struct File {
+    /// The routing file [default: gatepost.yaml, then /etc/gatepost/gatepost.yaml]
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+/// Reads the arguments and runs the command.
+pub(crate) fn run() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Run { file, log_format, log_level } => {
+            start_logs(log_format, log_level);
+            with_file(&file, serve)
+        }
+        Command::Check { file } => with_file(&file, |path, settings| {
+            let summary = summary(path, &settings);
+            match Prepared::new(settings) {
+                Ok(_) => {
+                    print!("{summary}");
+                    ExitCode::SUCCESS
+                }
+                Err(error) => unusable(path, &error),
+            }
+        }),
+    }
+}
+
+fn with_file(file: &File, then: impl FnOnce(&Path, Settings) -> ExitCode) -> ExitCode {
+    let default = || DEFAULT_FILES.map(Path::new).into_iter().find(|path| path.exists());
+    let Some(path) = file.config.as_deref().or_else(default) else {
+        eprintln!(
+            "error: no routing file: neither {} exists; name one with --config FILE",
+            DEFAULT_FILES.join(" nor ")
+        );
+        return ExitCode::from(EX_CONFIG);
+    };
+    match config::load(path) {
+        Ok(settings) => then(path, settings),
+        Err(errors) => {
+            eprintln!("{errors}");
+            ExitCode::from(EX_CONFIG)
+        }
+    }
+}
+
+fn unusable(path: &Path, error: &str) -> ExitCode {
+    eprintln!("{}: {error}", path.display());
+    ExitCode::from(EX_CONFIG)
+}
+
+fn serve(path: &Path, settings: Settings) -> ExitCode {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if let Some(threads) = settings.threads {
+        runtime.worker_threads(threads);
+    }
+    let (listen, summary) = (settings.listen, summary(path, &settings));
+    let prepared = match Prepared::new(settings) {
+        Ok(prepared) => prepared,
+        Err(error) => return unusable(path, &error),
+    };
+    let served = runtime.enable_all().build().map_err(|error| format!("no threads: {error}")).and_then(|runtime| {
+        let served = runtime.block_on(async {
+            let audit = AuditSink::start(std::io::stdout())?;
+            let gateway = Arc::new(prepared.start(audit.clone(), Clock::system())?);
+            let listener =
+                TcpListener::bind(listen).await.map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+            for line in summary.lines() {
+                tracing::info!("{line}");
+            }
+            let outcome = until_signalled(gateway, listener).await;
+            audit.flush();
+            outcome
+        });
+        runtime.shutdown_timeout(Duration::from_secs(1));
+        served
+    });
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Serves until SIGTERM or SIGINT; then requests under way have `GRACE` to end.
+async fn until_signalled(gateway: Arc<Gateway>, listener: TcpListener) -> Result<(), String> {
+    let (trigger, shutdown) = Shutdown::new();
+    let catch = |kind| signal(kind).map_err(|error| format!("cannot catch signals: {error}"));
+    let (mut terminate, mut interrupt) = (catch(SignalKind::terminate())?, catch(SignalKind::interrupt())?);
+    let mut serving = tokio::spawn(gateway.serve(listener, shutdown));
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        ended = &mut serving => return ended.map_err(|error| format!("the listener ended: {error}")),
+    }
+    tracing::info!("stopping: requests under way have {} s to end", GRACE.as_secs());
+    trigger.request();
+    if tokio::time::timeout(GRACE, serving).await.is_err() {
+        tracing::warn!("some requests did not end in time and are cut");
+    }
+    Ok(())
+}
+
+/// What the file amounts to, a line each: what operators compare with what clients are given.
+fn summary(path: &Path, settings: &Settings) -> String {
+    let scheme = match settings.tls {
+        Tls::Off => "http",
+        Tls::External => "http, TLS is ended in front",
+        Tls::Files { .. } => "https",
+    };
+    let mut lines = format!("{}: ok; listen {} ({scheme})\n", path.display(), settings.listen);
+    for route in &settings.routes {
+        lines.push_str(&format!(
+            "route {}: {}{} -> {}://{}{}\n",
+            route.name,
+            settings.public_url.as_str(),
+            route.path,
+            if route.upstream.https { "https" } else { "http" },
+            route.upstream.authority,
+            route.upstream.path,
+        ));
+        for issuer in &route.issuers {
+            lines.push_str(&format!("  tokens of {} for {}\n", issuer.as_str(), route.resource.as_str()));
+        }
+    }
+    lines
+}
+
+fn start_logs(format: LogFormat, level: LevelFilter) {
+    let logs = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(level)
+        .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal());
+    match format {
+        LogFormat::Text => logs.init(),
+        LogFormat::Json => logs.json().init(),
+    }
+}
+
+const DEFAULT_FILES: [&str; 2] = ["gatepost.yaml", "/etc/gatepost/gatepost.yaml"];
+/// `sysexits.h`: something was found in a configuration file.
+const EX_CONFIG: u8 = 78;
+/// How long requests under way may take once the gateway is told to stop.
+const GRACE: Duration = Duration::from_secs(20);

@@ -1,0 +1,141 @@
+//! What every check of a value needs: where it stands, and a list that takes all that is wrong. It knows no key.
+
+use std::fmt;
+use std::fs::File;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::error::{Problem, shown};
+use super::place::{KeyPath, Node};
+
+/// The checks of one file under way.
+pub(super) struct Checks<'a> {
+    tree: &'a Node,
+    base: &'a Path,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Checks<'a> {
+    /// Checks of the file whose places are `tree`; the files it names are relative to `base`.
+    pub(super) fn new(tree: &'a Node, base: &'a Path) -> Self {
+        Self { tree, base, problems: Vec::new() }
+    }
+
+    /// Everything that was refused.
+    pub(super) fn into_problems(self) -> Vec<Problem> {
+        self.problems
+    }
+
+    /// Refuses the value at `path`.
+    pub(super) fn refuse(&mut self, path: &KeyPath, found: impl Into<String>, expected: impl Into<String>) {
+        self.problems.push(Problem::at(self.tree.place(path), path.clone(), found, expected));
+    }
+
+    /// Refuses the key at the end of `path`.
+    pub(super) fn refuse_key(&mut self, path: &KeyPath, found: impl Into<String>, expected: impl Into<String>) {
+        self.problems.push(Problem::at(self.tree.key_place(path), path.clone(), found, expected));
+    }
+
+    /// The line of the value at `path`.
+    pub(super) fn line(&self, path: &KeyPath) -> usize {
+        self.tree.place(path).line
+    }
+
+    /// The value at `path`, fit for a message.
+    pub(super) fn shown(&self, path: &KeyPath) -> String {
+        self.tree.describe(path)
+    }
+
+    /// What `text` was read as; the error says what was expected.
+    pub(super) fn value<T, E: fmt::Display>(&mut self, path: &KeyPath, text: &str, read: Result<T, E>) -> Option<T> {
+        read.map_err(|expected| self.refuse(path, format!("{} is not accepted", shown(text)), expected.to_string()))
+            .ok()
+    }
+
+    /// What the key `text` at the end of `path` was read as.
+    pub(super) fn key<T, E: fmt::Display>(&mut self, path: &KeyPath, text: &str, read: Result<T, E>) -> Option<T> {
+        read.map_err(|expected| self.refuse_key(path, format!("{} is not accepted", shown(text)), expected.to_string()))
+            .ok()
+    }
+
+    /// What all of `texts` were read as; each that cannot be is reported.
+    pub(super) fn list<T, E: fmt::Display>(
+        &mut self,
+        path: &KeyPath,
+        texts: &[String],
+        read: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<Vec<T>> {
+        let mut all = Some(Vec::new());
+        for (index, text) in texts.iter().enumerate() {
+            match self.value(&path.index(index), text, read(text)) {
+                Some(value) => {
+                    if let Some(all) = &mut all {
+                        all.push(value);
+                    }
+                }
+                None => all = None,
+            }
+        }
+        all
+    }
+
+    /// A number in `range`; `None` when it is not written, or out of range and reported.
+    pub(super) fn number(&mut self, path: &KeyPath, value: Option<u64>, range: RangeInclusive<u64>) -> Option<u64> {
+        let value = value?;
+        if range.contains(&value) {
+            return Some(value);
+        }
+        self.refuse(
+            path,
+            format!("{value} is out of range"),
+            format!("a number from {} to {}", range.start(), range.end()),
+        );
+        None
+    }
+
+    /// A size or count in `range`, else `default`.
+    pub(super) fn size<T: TryFrom<u64>>(
+        &mut self,
+        path: &KeyPath,
+        value: Option<u64>,
+        range: RangeInclusive<u64>,
+        default: T,
+    ) -> T {
+        match self.number(path, value, range).map(T::try_from) {
+            Some(Ok(size)) => size,
+            Some(Err(_)) => {
+                self.refuse(path, "this is more than this machine can count", "a smaller number");
+                default
+            }
+            None => default,
+        }
+    }
+
+    /// A time from 1 second to `secs_max`, else `default`.
+    pub(super) fn duration(&mut self, path: &KeyPath, secs: Option<u64>, secs_max: u64, default: Duration) -> Duration {
+        self.number(path, secs, 1..=secs_max).map_or(default, Duration::from_secs)
+    }
+
+    /// A file that can be opened. What is in it is read elsewhere.
+    pub(super) fn file(&mut self, path: &KeyPath, name: &str) -> Option<PathBuf> {
+        let file = self.resolve(name);
+        match File::open(&file).and_then(|opened| opened.metadata()) {
+            Ok(metadata) if metadata.is_dir() => {
+                self.refuse(path, format!("{} is a folder", shown(name)), "a file");
+                None
+            }
+            Ok(_) => Some(file),
+            Err(error) => {
+                let found = format!("{} cannot be read: {error}", shown(name));
+                self.refuse(path, found, "a readable file; its name is relative to the folder of this file");
+                None
+            }
+        }
+    }
+
+    /// The path of a file that the file names.
+    pub(super) fn resolve(&self, name: &str) -> PathBuf {
+        self.base.join(name)
+    }
+}

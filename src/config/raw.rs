@@ -1,0 +1,388 @@
+//! The file as written: one type for each map, one field for each key. The doc comments are the reference of the keys:
+//! what each does, its unit and its default. Nothing is checked here but that a key is known and its value of the
+//! right kind; what it means is said in the other files of this folder.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
+
+/// The top level of the file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    /// The IP address and port to listen on. An address off loopback needs `public_url` and `tls`; a change needs a
+    /// restart. Default: `127.0.0.1:8080`.
+    pub(super) listen: Option<String>,
+    /// How clients reach the gateway: scheme, host and, where it is not the scheme's own, port; no path. Resource
+    /// identifiers and every URL that the gateway hands out begin with it. Plain http is for loopback alone. Default:
+    /// `http://` (with `tls` `https://`) and `listen`, on loopback; elsewhere it must be given.
+    pub(super) public_url: Option<String>,
+    /// The certificate and key to end TLS with, or the word `external` where something in front of the gateway ends
+    /// it. Default: plain http, on loopback alone.
+    pub(super) tls: Option<Tls>,
+    /// Further `Host` values that are the gateway's own, `host` or `host:port`; case does not matter. Identifiers stay
+    /// those of `public_url`. Default: `[]`.
+    #[serde(default)]
+    pub(super) hosts: Vec<String>,
+    /// Worker threads, 1 to 1024. Default: one per core.
+    pub(super) threads: Option<u64>,
+    /// Who may issue access tokens. At least one.
+    #[serde(default)]
+    pub(super) authorization_servers: Vec<AuthorizationServer>,
+    /// Which scopes a broader scope implies, transitively: a map from the broader scope to a list of narrower ones. A
+    /// cycle is refused. Default: `{}`.
+    #[serde(default)]
+    pub(super) scope_hierarchy: BTreeMap<String, Vec<String>>,
+    /// The MCP endpoints. At least one.
+    #[serde(default)]
+    pub(super) routes: Vec<Route>,
+    /// The seal of session ids. Default: a key that is made at start.
+    #[serde(default)]
+    pub(super) sessions: Sessions,
+    /// Sizes and counts.
+    #[serde(default)]
+    pub(super) limits: Limits,
+    /// Times, in seconds.
+    #[serde(default)]
+    pub(super) timeouts: Timeouts,
+    /// The networks (`10.0.0.0/8`) or addresses of proxies whose `Forwarded`, `X-Forwarded-*` and `X-Real-IP` are
+    /// believed. Default: `[]`, nobody's.
+    #[serde(default)]
+    pub(super) trusted_proxies: Vec<String>,
+}
+
+/// `tls`.
+#[derive(Debug)]
+pub(super) enum Tls {
+    /// The word `external`.
+    External,
+    /// A map of files.
+    Files(TlsFiles),
+}
+
+/// `tls`, as a map.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TlsFiles {
+    /// A PEM file with the certificate chain, the gateway's own first.
+    pub(super) certificate: String,
+    /// A PEM file with its private key.
+    pub(super) private_key: String,
+}
+
+/// One of `authorization_servers`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AuthorizationServer {
+    /// The issuer identifier, byte for byte as the authorization server writes it into `iss`: https, or http on
+    /// loopback.
+    pub(super) issuer: String,
+    /// The URL of its keys (JWKS): https, or http on loopback. Default: discovered from its metadata.
+    pub(super) jwks_uri: Option<String>,
+    /// A file with its keys (JWKS), for closed networks; not together with `jwks_uri`. Default: none.
+    pub(super) jwks_file: Option<String>,
+    /// The signature algorithms that are accepted, all asymmetric. Default: `RS256`, `RS384`, `RS512`, `PS256`,
+    /// `PS384`, `PS512`, `ES256`, `ES384`, `EdDSA`.
+    pub(super) algorithms: Option<Vec<String>>,
+    /// The claims that may hold scopes, by name or by JSON pointer (`/realm_access/roles`); the first present one
+    /// counts. Default: `[scope, scp]`.
+    pub(super) scope_claims: Option<Vec<String>>,
+    /// How far clocks may differ, in seconds, 60 at most. Default: `30`.
+    pub(super) leeway_secs: Option<u64>,
+    /// How its keys are kept.
+    #[serde(default)]
+    pub(super) keys: Keys,
+}
+
+/// `authorization_servers[].keys`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Keys {
+    /// How long keys are used while refreshing them fails, in seconds. Default: `86400`.
+    pub(super) stale_secs_max: Option<u64>,
+    /// The shortest time between two fetches for unknown keys, in seconds. Default: `10`.
+    pub(super) cooldown_secs: Option<u64>,
+}
+
+/// One of `routes`: an MCP endpoint.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Route {
+    /// The word for this route in logs, metrics, metadata (`resource_name`) and `{route}`: letters, digits, `-`, `_`
+    /// and `.`, 64 at most.
+    pub(super) name: String,
+    /// The exact path of the MCP endpoint on `public_url`.
+    pub(super) path: String,
+    /// The MCP server: its URL, or a map that begins with `url`.
+    pub(super) upstream: Upstream,
+    /// `scope` of the 401 challenge; `[]` leaves it out. Default: `required_scopes`.
+    pub(super) challenge_scopes: Option<Vec<String>>,
+    /// `scopes_supported` of the metadata. Default: every scope that `required_scopes` and the rules name; of one with
+    /// `{tool}`, those of exactly named tools.
+    pub(super) scopes_supported: Option<Vec<String>>,
+    /// The issuers whose tokens this route accepts, each one of the file's. Default: all of them.
+    pub(super) authorization_servers: Option<Vec<String>>,
+    /// The resource identifier: `public_url` and the path, or its first segments. Default: `public_url` and `path`.
+    pub(super) resource: Option<String>,
+    /// Further values of `aud` that are accepted, for issuers that cannot do RFC 8707. Default: `[]`.
+    #[serde(default)]
+    pub(super) audiences: Vec<String>,
+    /// The origins of browser pages that may call this route, besides `public_url`. Default: `[]`.
+    #[serde(default)]
+    pub(super) allowed_origins: Vec<String>,
+    /// The scopes that any request on this route needs. Default: `[]`.
+    #[serde(default)]
+    pub(super) required_scopes: Vec<String>,
+    /// What lists show. Default: `grantable`.
+    #[serde(default)]
+    pub(super) visibility: Visibility,
+    /// What becomes of tools, prompts and resources that no rule names. Default: `deny`.
+    #[serde(default)]
+    pub(super) default: Otherwise,
+    /// The rules; the first one that matches decides. Default: `[]`, which with `default: deny` permits nothing.
+    #[serde(default)]
+    pub(super) rules: Vec<Rule>,
+}
+
+/// `routes[].visibility`.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Visibility {
+    /// What the caller may use now or after a step-up.
+    #[default]
+    Grantable,
+    /// What the caller may use now.
+    Granted,
+    /// Everything: lists are not filtered.
+    All,
+}
+
+/// `routes[].default`.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Otherwise {
+    /// Refused.
+    #[default]
+    Deny,
+    /// Permitted with `required_scopes` alone.
+    Allow,
+}
+
+/// One of `routes[].rules`: exactly one of `tools`, `prompts`, `resources`, `methods`, and exactly one of `scopes`,
+/// `any_scope`, `allow`, `deny`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rule {
+    /// Tools by name; `*` stands for any run of characters.
+    pub(super) tools: Option<Vec<String>>,
+    /// Prompts by name; `*` stands for any run of characters.
+    pub(super) prompts: Option<Vec<String>>,
+    /// MCP resources by URI; `*` stands for any run of characters without `/`, `**` for any run.
+    pub(super) resources: Option<Vec<String>>,
+    /// JSON-RPC methods that no other kind of rule decides, by exact name.
+    pub(super) methods: Option<Vec<String>>,
+    /// The scopes needed, all of them, besides `required_scopes`. `{tool}` and `{route}` stand for the names.
+    pub(super) scopes: Option<Vec<String>>,
+    /// The scopes of which one is needed, besides `required_scopes`; the first is the one a challenge names.
+    pub(super) any_scope: Option<Vec<String>>,
+    /// `true`: permitted with `required_scopes` alone.
+    pub(super) allow: Option<bool>,
+    /// `true`: refused, whatever the scopes.
+    pub(super) deny: Option<bool>,
+}
+
+/// `routes[].upstream`.
+#[derive(Debug)]
+pub(super) enum Upstream {
+    /// A URL.
+    Url(String),
+    /// A map.
+    Map(Box<UpstreamMap>),
+}
+
+/// `routes[].upstream`, as a map.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UpstreamMap {
+    /// The URL of the MCP server, `http://` or `https://`.
+    pub(super) url: String,
+    /// How its TLS is checked and what it is shown; for https.
+    #[serde(default)]
+    pub(super) tls: UpstreamTls,
+    /// How long to wait for this server.
+    #[serde(default)]
+    pub(super) timeouts: UpstreamTimeouts,
+    /// What this server is told of the caller.
+    #[serde(default)]
+    pub(super) identity: Identity,
+}
+
+/// `routes[].upstream.tls`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UpstreamTls {
+    /// A PEM file with the certificates to trust. Default: the system's.
+    pub(super) ca: Option<String>,
+    /// A PEM file with the certificate chain that the server is shown; together with `private_key`. Default: none.
+    pub(super) certificate: Option<String>,
+    /// A PEM file with its private key; together with `certificate`. Default: none.
+    pub(super) private_key: Option<String>,
+    /// The name that the server's certificate must be for. Default: the URL's host.
+    pub(super) server_name: Option<String>,
+}
+
+/// `routes[].upstream.timeouts`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UpstreamTimeouts {
+    /// Until connected, in seconds. Default: `timeouts.connect_secs`.
+    pub(super) connect_secs: Option<u64>,
+    /// Until the head of the answer, in seconds. Default: `timeouts.answer_secs`.
+    pub(super) answer_secs: Option<u64>,
+}
+
+/// `routes[].upstream.identity`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Identity {
+    /// Request headers and the claim that each carries, by name or by JSON pointer. Default: `{}`.
+    #[serde(default)]
+    pub(super) headers: BTreeMap<String, String>,
+}
+
+/// `sessions`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sessions {
+    /// The keys of the seal; the first one seals, all of them open. Replicas share them. Default: `[]`, one that is made
+    /// at start.
+    #[serde(default)]
+    pub(super) keys: Vec<SecretSource>,
+}
+
+/// Where a secret is. A secret itself never stands in the file.
+#[derive(Debug)]
+pub(super) struct SecretSource {
+    /// A file that holds nothing else. For a session key: 32 random bytes, or 64 hexadecimal digits, or 32 bytes in
+    /// base64; white space at the end of the two text forms is ignored. `openssl rand -hex 32` writes one.
+    pub(super) file: Option<String>,
+    /// An environment variable. For a session key: one of the two text forms.
+    pub(super) env: Option<String>,
+}
+
+/// `limits`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Limits {
+    /// The head of a request, in bytes. Default: `32768`.
+    pub(super) head_bytes_max: Option<u64>,
+    /// The headers of a request. Default: `100`.
+    pub(super) headers_max: Option<u64>,
+    /// The body of a request, in bytes. Default: `4194304`.
+    pub(super) body_bytes_max: Option<u64>,
+    /// All bodies that are being read or sent on, in bytes. Default: `67108864`.
+    pub(super) bodies_in_flight_bytes_max: Option<u64>,
+    /// How deep the JSON of a message may nest. Default: `64`.
+    pub(super) json_depth_max: Option<u64>,
+    /// An access token, in bytes. Default: `8192`.
+    pub(super) token_bytes_max: Option<u64>,
+    /// A JSON answer that must be filtered, and one event of a stream, in bytes. Default: `16777216`.
+    pub(super) answer_bytes_max: Option<u64>,
+    /// Connections of clients. Default: `10000`.
+    pub(super) connections_max: Option<u64>,
+    /// Requests at a time on one HTTP/2 connection. Default: `100`.
+    pub(super) h2_streams_max: Option<u64>,
+    /// The cache of verified tokens, in bytes; `0` keeps none. Default: `33554432`.
+    pub(super) token_cache_bytes_max: Option<u64>,
+}
+
+/// `timeouts`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Timeouts {
+    /// Until a client has finished the TLS handshake, in seconds. Default: `10`.
+    pub(super) handshake_secs: Option<u64>,
+    /// Until the head of a request is there, also on a connection that says nothing, in seconds. Default: `10`.
+    pub(super) head_secs: Option<u64>,
+    /// Until the body of a request is there, in seconds. Default: `30`.
+    pub(super) body_secs: Option<u64>,
+    /// How long a client may read nothing of what is written to it, in seconds. Default: `30`.
+    pub(super) write_stall_secs: Option<u64>,
+    /// Until connected to an MCP server, in seconds. Default: `2`.
+    pub(super) connect_secs: Option<u64>,
+    /// Until the head of an MCP server's answer, in seconds. Default: `60`.
+    pub(super) answer_secs: Option<u64>,
+}
+
+// A text or a map: written by hand, since serde's untagged enums forget where in the map the fault is.
+
+impl<'de> Deserialize<'de> for Tls {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextOrMap;
+        impl<'de> Visitor<'de> for TextOrMap {
+            type Value = Tls;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the word `external` or a map with certificate and private_key")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Tls, E> {
+                if text == "external" {
+                    Ok(Tls::External)
+                } else {
+                    Err(E::invalid_value(de::Unexpected::Str(text), &self))
+                }
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Tls, A::Error> {
+                TlsFiles::deserialize(MapAccessDeserializer::new(map)).map(Tls::Files)
+            }
+        }
+        deserializer.deserialize_any(TextOrMap)
+    }
+}
+
+impl<'de> Deserialize<'de> for Upstream {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextOrMap;
+        impl<'de> Visitor<'de> for TextOrMap {
+            type Value = Upstream;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the URL of the MCP server, or a map with url")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Upstream, E> {
+                Ok(Upstream::Url(text.to_owned()))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Upstream, A::Error> {
+                UpstreamMap::deserialize(MapAccessDeserializer::new(map)).map(|map| Upstream::Map(Box::new(map)))
+            }
+        }
+        deserializer.deserialize_any(TextOrMap)
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretSource {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Written {
+            file: Option<String>,
+            env: Option<String>,
+        }
+        struct NeverInline;
+        impl<'de> Visitor<'de> for NeverInline {
+            type Value = SecretSource;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(
+                    "a map that says where the secret is: {file: session.key} or {env: SESSION_KEY}; the secret itself \
+                     never stands in the file",
+                )
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SecretSource, A::Error> {
+                Written::deserialize(MapAccessDeserializer::new(map))
+                    .map(|Written { file, env }| SecretSource { file, env })
+            }
+        }
+        deserializer.deserialize_any(NeverInline)
+    }
+}

@@ -1,0 +1,125 @@
+//! Secrets: read from a file or from the environment, here and nowhere else, and never printed. An error says where the
+//! secret should have been and what form it has, never what was found.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+use crate::gateway::settings::SessionKey;
+
+/// No key that we read is longer, in any of its forms.
+const FILE_BYTES_MAX: u64 = 1024;
+
+/// What a session key looks like.
+pub(super) const SESSION_KEY_FORMS: &str =
+    "32 random bytes, as 64 hexadecimal digits, in base64, or raw in a file; `openssl rand -hex 32` writes one";
+
+/// A session key from `path`: 32 bytes raw, or in one of the text forms. The error says what is wrong without the value.
+pub(super) fn session_key_from_file(path: &Path) -> Result<SessionKey, String> {
+    let bytes = read_limited(path).map_err(|error| format!("cannot be read ({error})"))?;
+    match <[u8; 32]>::try_from(bytes.as_slice()) {
+        // A passphrase of 32 letters has a fraction of the strength that its length promises.
+        Ok(key) if !bytes.iter().all(u8::is_ascii_graphic) => Ok(SessionKey(key)),
+        Ok(_) | Err(_) => {
+            from_text(&bytes).ok_or_else(|| "does not hold a session key (its content is not shown)".to_owned())
+        }
+    }
+}
+
+/// A session key from the environment variable `name`, in one of the text forms.
+pub(super) fn session_key_from_env(name: &str) -> Result<SessionKey, String> {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads secrets from the environment")]
+    let value = std::env::var_os(name).ok_or_else(|| "is not set".to_owned())?;
+    value
+        .to_str()
+        .and_then(|text| from_text(text.as_bytes()))
+        .ok_or_else(|| "does not hold a session key (its content is not shown)".to_owned())
+}
+
+fn read_limited(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// 64 hexadecimal digits, or the base64 of 32 bytes, in either alphabet, with or without padding.
+fn from_text(text: &[u8]) -> Option<SessionKey> {
+    let text = text.trim_ascii_end();
+    from_hex(text).or_else(|| from_base64(text)).map(SessionKey)
+}
+
+fn from_hex(text: &[u8]) -> Option<[u8; 32]> {
+    if text.len() != 64 {
+        return None;
+    }
+    let mut key = [0; 32];
+    for (byte, digits) in key.iter_mut().zip(text.chunks_exact(2)) {
+        let digits = digits.iter().map(|digit| char::from(*digit).to_digit(16)).collect::<Option<Vec<u32>>>()?;
+        *byte = u8::try_from(digits.iter().fold(0, |value, digit| value * 16 + digit)).ok()?;
+    }
+    Some(key)
+}
+
+fn from_base64(text: &[u8]) -> Option<[u8; 32]> {
+    let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    [alphabet::STANDARD, alphabet::URL_SAFE]
+        .into_iter()
+        .find_map(|alphabet| GeneralPurpose::new(&alphabet, config).decode(text).ok()?.try_into().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(text: &str) -> Option<[u8; 32]> {
+        from_text(text.as_bytes()).map(|key| key.0)
+    }
+
+    #[test]
+    fn the_text_forms_of_a_session_key() {
+        let hex = "0123456789abcdefABCDEF00112233445566778899aabbccddeeff0011223344";
+        let bytes = key(hex).expect("hexadecimal");
+        assert_eq!(bytes[..4], [0x01, 0x23, 0x45, 0x67]);
+        assert_eq!(key(&format!("{hex}\n")), Some(bytes));
+        let check = |text: &str, expect| assert_eq!(key(text), expect, "{text}");
+        check("//////////////////////////////////////////8=", Some([255; 32]));
+        check("__________________________________________8", Some([255; 32]));
+        check("//////////////////////////////////////////8=\r\n", Some([255; 32]));
+        check("", None);
+        check(&hex[1..], None);
+        check(&format!("{}g", &hex[1..]), None);
+        check(&format!("{hex}00"), None);
+        check("correct horse battery staple", None);
+        check("AAAA", None);
+    }
+
+    #[test]
+    fn a_missing_variable_and_a_wrong_one_are_told_apart_without_the_value() {
+        let missing = session_key_from_env("GATEPOST_NO_SUCH_VARIABLE").expect_err("not set");
+        assert_eq!(missing, "is not set");
+        let wrong = session_key_from_env("CARGO_MANIFEST_DIR").expect_err("a path is no key");
+        assert!(!wrong.contains('/'), "{wrong}");
+    }
+
+    #[test]
+    fn a_raw_file_is_a_key_and_a_passphrase_is_not() {
+        let folder = std::env::temp_dir().join(format!("gatepost-secret-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let check = |name: &str, content: &[u8], expect: bool| {
+            let path = folder.join(name);
+            std::fs::write(&path, content).expect("written");
+            assert_eq!(session_key_from_file(&path).is_ok(), expect, "{name}");
+        };
+        check("raw", &[200; 32], true);
+        check("hex", "ab".repeat(32).as_bytes(), true);
+        check("passphrase", b"passphrasepassphrasepassphrase12", false);
+        check("short", &[200; 31], false);
+        check("long", &[200; 5000], false);
+        assert!(session_key_from_file(&folder.join("none")).is_err());
+        std::fs::remove_dir_all(&folder).expect("removed");
+    }
+}

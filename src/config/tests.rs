@@ -1,0 +1,405 @@
+//! What the files of this folder do together: the reference against the types, the defaults, and input of every kind.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::gateway::settings::RouteSettings;
+use crate::token::KeySource;
+
+const FULL: &str = include_str!("../../config/full.yaml");
+const RAW: &str = include_str!("raw.rs");
+
+/// The smallest file, with `top` before it and `route` at the end of its route.
+fn file(top: &str, route: &str) -> String {
+    format!(
+        "{top}\nauthorization_servers:\n  - issuer: https://auth.example.com\nroutes:\n  - name: github\n    path: \
+         /github/mcp\n    upstream: http://127.0.0.1:3000/mcp\n{}",
+        route.lines().map(|line| format!("    {line}\n")).collect::<String>()
+    )
+}
+
+fn read(text: &str) -> Result<Settings, String> {
+    parse(text, "test.yaml", Path::new(env!("CARGO_MANIFEST_DIR"))).map_err(|errors| errors.to_string())
+}
+
+fn accepted(top: &str, route: &str) -> Settings {
+    let text = file(top, route);
+    read(&text).unwrap_or_else(|errors| panic!("{text}{errors}"))
+}
+
+fn accepted_route(route: &str) -> RouteSettings {
+    accepted("", route).routes.remove(0)
+}
+
+/// One error, which names `path` and `found`.
+fn refused(top: &str, route: &str, path: &str, found: &str) {
+    let text = file(top, route);
+    let errors = read(&text).err().unwrap_or_else(|| panic!("accepted:\n{text}"));
+    assert_eq!(errors.lines().count(), 2, "{text}{errors}");
+    assert!(errors.contains(&format!(": {path}: ")) && errors.contains(found), "{text}{errors}");
+}
+
+/// The keys of the types, by the source that the reference is made of.
+fn keys_of_the_types() -> Vec<&'static str> {
+    let fields = RAW.lines().filter_map(|line| line.trim().strip_prefix("pub(super) ")?.split_once(": "));
+    fields
+        .map(|(key, _)| key)
+        .filter(|key| key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_' || b == b'2'))
+        .collect()
+}
+
+#[test]
+fn the_full_example_has_every_key() {
+    let keys = keys_of_the_types();
+    assert!(keys.len() > 60, "{keys:?}");
+    for key in keys {
+        let written = FULL.lines().any(|line| {
+            let line = line.trim_start_matches([' ', '#', '-']);
+            line.strip_prefix(key).is_some_and(|rest| rest.starts_with(':'))
+        });
+        assert!(written, "config/full.yaml lacks {key}");
+    }
+}
+
+#[test]
+fn every_key_of_the_types_is_described() {
+    let mut before = "";
+    for line in RAW.lines().map(str::trim) {
+        if line.starts_with("pub(super) ") && line.contains(": ") {
+            assert!(before.starts_with("///"), "{line}");
+        }
+        if !line.starts_with("#[") {
+            before = line;
+        }
+    }
+}
+
+#[test]
+fn the_full_example_is_at_the_defaults() {
+    let rules = FULL.split_once("    rules:").and_then(|(_, rest)| rest.split_once("\nsessions:")).expect("rules").0;
+    let bare = format!(
+        "authorization_servers:\n  - issuer: https://auth.example.com/realms/acme\nroutes:\n  - name: github\n    path: \
+         /github/mcp\n    upstream: http://127.0.0.1:3000/mcp\n    rules:{rules}\n"
+    );
+    let (full, bare) = (read(FULL).expect("full"), read(&bare).expect("bare"));
+    assert_eq!(format!("{full:#?}"), format!("{bare:#?}"));
+    assert_eq!(full.limits, crate::gateway::settings::Limits::default());
+    assert_eq!(full.timeouts, crate::gateway::settings::Timeouts::default());
+}
+
+#[test]
+fn the_documented_defaults_are_those_of_the_types() {
+    // "Default: `32768`." in the reference, the same number in the example.
+    let mut default = None;
+    let mut compared = 0;
+    for line in RAW.lines().map(str::trim) {
+        if let Some((_, rest)) = line.split_once("Default: `") {
+            default = rest.split_once('`').map(|(value, _)| value);
+        }
+        let field = line.strip_prefix("pub(super) ").and_then(|rest| rest.split_once(": Option<u64>"));
+        if let (Some((key, _)), Some(default)) = (field, default)
+            && default.bytes().all(|b| b.is_ascii_digit())
+        {
+            let written = FULL.lines().any(|line| line.trim().starts_with(&format!("{key}: {default} ")));
+            assert!(written, "{key}: {default}");
+            compared += 1;
+        }
+        if line.is_empty() || field.is_some() {
+            default = None;
+        }
+    }
+    assert_eq!(compared, 19);
+}
+
+#[test]
+fn the_public_url_of_a_loopback_listener() {
+    let check = |top: &str, expect: &str| assert_eq!(accepted(top, "").public_url.as_str(), expect, "{top}");
+    check("", "http://127.0.0.1:8080");
+    check("listen: 127.0.0.2:9000", "http://127.0.0.2:9000");
+    check("listen: 127.0.0.1:80", "http://127.0.0.1");
+    check("listen: \"[::1]:8080\"", "http://[::1]:8080");
+    check("listen: \"[::1]:80\"", "http://[::1]");
+    check("tls: {certificate: Cargo.toml, private_key: Cargo.toml}", "https://127.0.0.1:8080");
+    check("public_url: https://mcp.example.com", "https://mcp.example.com");
+    check("listen: 127.0.0.1:0\npublic_url: http://127.0.0.1", "http://127.0.0.1");
+    check("listen: 0.0.0.0:1\ntls: external\npublic_url: https://mcp.example.com", "https://mcp.example.com");
+    refused("listen: 127.0.0.1:0", "", "public_url", "missing");
+    refused("tls: external", "", "public_url", "missing");
+    refused("listen: 10.0.0.1:1\npublic_url: https://a.example", "", "listen", "no `tls`");
+    refused("listen: \"[::]:1\"\npublic_url: https://a.example", "", "listen", "no `tls`");
+    refused("public_url: http://127.0.0.1:8080\ntls: external", "", "public_url", "plain http, but `tls`");
+    refused("public_url: https://a.example/", "", "public_url", "not accepted");
+    refused("public_url: https://a.example#x", "", "public_url", "not accepted");
+    refused("tls: internal", "", "tls", "\"internal\" is not the word `external` or a map");
+    refused("tls: {certificate: src, private_key: Cargo.toml}", "", "tls.certificate", "is a folder");
+    refused("tls: {certificate: Cargo.toml}", "", "tls", "\"private_key\" is missing");
+}
+
+#[test]
+fn top_level_values() {
+    let settings = accepted("hosts: [MCP.internal, \"mcp.internal:8443\", \"[::1]:80\"]\nthreads: 2", "");
+    assert_eq!(settings.hosts, ["mcp.internal", "mcp.internal:8443", "[::1]:80"]);
+    assert_eq!(settings.threads, Some(2));
+    for host in ["https://a", "a/b", "u@a", "a:0", "\"a:\"", "\"*.a\"", "\"\"", "a b", "\"::1\"", "a:65536"] {
+        refused(&format!("hosts: [{host}]"), "", "hosts[0]", "not accepted");
+    }
+    refused("threads: 0", "", "threads", "out of range");
+    refused("threads: -1", "", "threads", "whole number");
+    refused("threads: \"2\"", "", "threads", "\"2\" is not a whole number");
+    let settings = accepted("trusted_proxies: [10.0.0.0/8, 10.1.2.3, \"fd00::/8\"]", "");
+    let networks: Vec<String> = settings.trusted_proxies.iter().map(ToString::to_string).collect();
+    assert_eq!(networks, ["10.0.0.0/8", "10.1.2.3/32", "fd00::/8"]);
+    refused("trusted_proxies: [10.1.2.3/8]", "", "trusted_proxies[0]", "prefix");
+    refused("trusted_proxies: [ingress]", "", "trusted_proxies[0]", "network");
+    refused("limits: {body_bytes_max: 100000000}", "", "limits.bodies_in_flight_bytes_max", "less than one body");
+    refused("limits: {token_bytes_max: 50000}", "", "limits.token_bytes_max", "do not fit");
+    refused("limits: {json_depth_max: 1000}", "", "limits.json_depth_max", "out of range");
+    refused("timeouts: {head_secs: 0}", "", "timeouts.head_secs", "out of range");
+    refused("timeouts: {head: 1}", "", "timeouts.head", "unknown key \"head\"");
+    refused("scope_hierarchy: {\"a b\": [c]}", "", "scope_hierarchy.\"a b\"", "a scope");
+    refused("scope_hierarchy: {a: [\"b c\"]}", "", "scope_hierarchy.a[0]", "a scope");
+    refused("scope_hierarchy: {a: [a]}", "", "scope_hierarchy.a", "a → a");
+}
+
+#[test]
+fn keys_of_later_versions_are_unknown() {
+    for key in ["admin", "drain", "audit", "telemetry"] {
+        refused(&format!("{key}: {{}}"), "", key, "unknown key");
+    }
+    for key in ["transport", "message_path", "mode", "denial"] {
+        refused("", &format!("{key}: x"), &format!("routes[0].{key}"), "unknown key");
+    }
+    refused("", "rules: [{tools: [a], deny: true, when: x}]", "routes[0].rules[0].when", "unknown key");
+}
+
+#[test]
+fn authorization_servers() {
+    let server = |keys: &str| {
+        format!(
+            "authorization_servers: [{{issuer: https://a.example, {keys}}}]\nroutes: [{{name: a, path: /a, upstream: \
+             http://127.0.0.1:1/}}]\n"
+        )
+    };
+    let check =
+        |keys: &str| read(&server(keys)).unwrap_or_else(|errors| panic!("{errors}")).authorization_servers.remove(0);
+    assert!(matches!(check("").keys, KeySource::Discovered));
+    assert!(
+        matches!(check("jwks_uri: \"https://a.example/jwks?v=1\"").keys, KeySource::Uri(uri) if uri.ends_with("?v=1"))
+    );
+    assert!(matches!(check("jwks_file: Cargo.toml").keys, KeySource::File(_)));
+    assert_eq!(check("algorithms: [ES256]").algorithms, [crate::token::Algorithm::ES256]);
+    assert_eq!(check("").algorithms.len(), 9);
+    assert_eq!(check("leeway_secs: 0").leeway_secs, 0);
+    assert_eq!(check("").leeway_secs, 30);
+    let refused = |keys: &str, key: &str, found: &str| {
+        let errors = read(&server(keys)).expect_err(keys);
+        assert!(errors.contains(&format!("authorization_servers[0].{key}: ")) && errors.contains(found), "{errors}");
+    };
+    refused("jwks_uri: https://a.example/, jwks_file: Cargo.toml", "jwks_file", "beside a jwks_uri");
+    refused("jwks_uri: http://a.example/jwks", "jwks_uri", "not accepted");
+    refused("jwks_uri: https://joe:hunter2@a.example/jwks", "jwks_uri", "https://…@a.example");
+    refused("jwks_uri: /jwks", "jwks_uri", "not accepted");
+    refused("jwks_file: none", "jwks_file", "cannot be read");
+    for algorithm in ["none", "HS256", "HS384", "HS512", "es256", "\"\"", "ES512"] {
+        refused(&format!("algorithms: [{algorithm}]"), "algorithms[0]", "never accepted");
+    }
+    refused("algorithms: []", "algorithms", "no algorithm");
+    refused("scope_claims: []", "scope_claims", "no claim");
+    refused("leeway_secs: 61", "leeway_secs", "from 0 to 60");
+    refused("keys: {cooldown_secs: 0}", "keys.cooldown_secs", "out of range");
+    refused("keys: {stale_secs_max: 99999999}", "keys.stale_secs_max", "out of range");
+    let twice = "authorization_servers: [{issuer: https://a.example}, {issuer: https://a.example}]\nroutes: [{name: a, \
+                 path: /a, upstream: http://127.0.0.1:1/}]\n";
+    assert!(read(twice).expect_err("twice").contains("given twice"));
+}
+
+#[test]
+fn routes() {
+    let route = accepted_route("required_scopes: [mcp]");
+    assert_eq!(route.challenge_scopes.to_string(), "mcp");
+    assert_eq!(route.issuers.len(), 1);
+    assert_eq!(route.resource.as_str(), "http://127.0.0.1:8080/github/mcp");
+    assert_eq!(accepted_route("required_scopes: [mcp]\nchallenge_scopes: []").challenge_scopes.to_string(), "");
+    assert_eq!(accepted_route("scopes_supported: [b, a]").scopes_supported.to_string(), "b a");
+    let check = |resource: &str, expect: &str| {
+        let route = accepted_route(&format!("resource: http://127.0.0.1:8080{resource}"));
+        assert_eq!(route.resource.as_str(), format!("http://127.0.0.1:8080{expect}"));
+    };
+    check("", "");
+    check("/github", "/github");
+    check("/github/mcp", "/github/mcp");
+    for resource in ["/", "/github/", "/git", "/github/mcp/x", "/GitHub", "#x", "?x", "0/github"] {
+        let route = format!("resource: \"http://127.0.0.1:8080{resource}\"");
+        refused("", &route, "routes[0].resource", "not a resource");
+    }
+    refused("", "resource: https://evil.example/github/mcp", "routes[0].resource", "not a resource");
+    refused("", "authorization_servers: []", "routes[0].authorization_servers", "no issuer");
+    refused("", "allowed_origins: [\"*\"]", "routes[0].allowed_origins[0]", "neither `*` nor `null`");
+    refused("", "allowed_origins: [\"null\"]", "routes[0].allowed_origins[0]", "neither `*` nor `null`");
+    refused("", "audiences: [\"\"]", "routes[0].audiences[0]", "an audience");
+    refused("", "challenge_scopes: [\"a\\\"b\"]", "routes[0].challenge_scopes[0]", "a scope");
+    refused("", "default: maybe", "routes[0].default", "deny or allow");
+    refused("", "visibility: 5", "routes[0].visibility", "5 is not one word");
+}
+
+#[test]
+fn the_bare_origin_is_a_resource() {
+    let text = file("", "").replace("/github/mcp", "/");
+    let settings = read(&text).expect("the path /");
+    assert_eq!(settings.routes[0].resource.as_str(), "http://127.0.0.1:8080");
+}
+
+#[test]
+fn upstreams() {
+    let with = |upstream: &str| file("", "").replace("http://127.0.0.1:3000/mcp", upstream);
+    let check =
+        |upstream: &str| read(&with(upstream)).unwrap_or_else(|errors| panic!("{errors}")).routes.remove(0).upstream;
+    let upstream =
+        check("{url: https://a:8443/mcp, tls: {ca: Cargo.toml, server_name: b.example}, timeouts: {answer_secs: 5}}");
+    assert!(upstream.https && upstream.tls.ca.is_some() && upstream.tls.client.is_none());
+    assert_eq!(upstream.tls.server_name.as_deref(), Some("b.example"));
+    assert_eq!((upstream.connect_timeout.as_secs(), upstream.answer_timeout.as_secs()), (2, 5));
+    let upstream = check("{url: http://a/, identity: {headers: {X-Auth-Subject: sub, X-Roles: /realm/roles}}}");
+    let identity: Vec<_> = upstream.identity.iter().map(|(name, claim)| (name.as_str(), claim.as_str())).collect();
+    assert_eq!(identity, [("x-auth-subject", "sub"), ("x-roles", "/realm/roles")]);
+    let refused = |upstream: &str, path: &str, found: &str| {
+        let errors = read(&with(upstream)).expect_err(upstream);
+        assert!(errors.contains(&format!("upstream{path}: ")) && errors.contains(found), "{errors}");
+    };
+    refused("{url: http://a/, tls: {server_name: b}}", ".tls", "plain http");
+    refused("{url: https://a/, tls: {certificate: Cargo.toml}}", ".tls.certificate", "stands alone");
+    refused("{url: https://a/, tls: {server_name: \"b:1\"}}", ".tls.server_name", "not accepted");
+    refused("{url: https://a/, tls: {insecure: true}}", ".tls.insecure", "unknown key");
+    refused("{url: https://a/, credentials: x}", ".credentials", "unknown key");
+    refused("{url: https://a/, timeouts: {connect_secs: 0}}", ".timeouts.connect_secs", "out of range");
+    refused("{tls: {}}", "", "\"url\" is missing");
+    refused("{url: http://a/, identity: {headers: {X-A: a, x-a: b}}}", ".identity.headers.x-a", "twice");
+    refused("[a]", "", "a list is not the URL");
+    refused("5", "", "5 is not the URL");
+}
+
+#[test]
+fn rules() {
+    let route = accepted_route("");
+    assert!(route.scopes_supported.is_empty());
+    let check = |rule: &str, key: &str, found: &str| {
+        refused("", &format!("rules: [{rule}]"), &format!("routes[0].rules[0]{key}"), found);
+    };
+    check("{scopes: [a]}", "", "nothing says what this rule is about");
+    check("{tools: [a], prompts: [b], deny: true}", "", "is about several things at once: tools and prompts");
+    check("{tools: [a]}", "", "nothing says what this rule demands");
+    check("{tools: [a], scopes: [b], any_scope: [c]}", "", "several things at once: scopes and any_scope");
+    check("{tools: [a], allow: true, deny: true}", "", "several things at once: allow and deny");
+    check("{tools: [a], deny: false}", ".deny", "says nothing");
+    check("{tools: [a], allow: false}", ".allow", "says nothing");
+    check("{tools: [], deny: true}", ".tools", "the list is empty");
+    check("{tools: [a], scopes: []}", ".scopes", "the list is empty");
+    check("{tools: [a], any_scope: []}", ".any_scope", "the list is empty");
+    check("{tools: [\"\"], deny: true}", ".tools[0]", "not empty");
+    check("{tools: [\"gét_*\"], deny: true}", ".tools[0]", "not accepted");
+    check("{prompts: [p], scopes: [\"p:{tool}\"]}", ".scopes[0]", "only a `tools` rule");
+    check("{methods: [\"acme/*\"], allow: true}", ".methods[0]", "exact name");
+    check("{methods: [resources/read], allow: true}", ".methods[0]", "`resources`");
+    check("{methods: [initialize], allow: true}", ".methods[0]", "required_scopes");
+    accepted("", "rules: [{tools: [\"gét it\"], deny: true}, {prompts: [p], scopes: [\"{route}:p\"]}]");
+    accepted("", "rules: [{methods: [tasks/get, acme/reindex], any_scope: [a, b]}]");
+}
+
+#[test]
+fn covered_patterns() {
+    let check = |first: &str, second: &str, covered: bool| {
+        let rules = format!("rules: [{{{first}, allow: true}}, {{{second}, deny: true}}]");
+        let errors = read(&file("", &rules)).err().unwrap_or_default();
+        assert_eq!(errors.contains("it can never decide"), covered, "{rules}: {errors}");
+        assert_eq!(errors.is_empty(), !covered, "{errors}");
+    };
+    check("tools: [get_*]", "tools: [get_secret]", true);
+    check("tools: [a, b]", "tools: [c, b]", true);
+    check("tools: [\"*\"]", "tools: [get_*]", true);
+    check("tools: [get_*]", "tools: [\"*\"]", false);
+    check("tools: [get_*]", "prompts: [get_secret]", false);
+    check("tools: [\"*\"]", "tools: [\"gét it\"]", false);
+    check("resources: [\"repo://**\"]", "resources: [\"repo://a/*\"]", true);
+    check("resources: [\"repo://*\"]", "resources: [\"repo://a/b\"]", false);
+    check("methods: [acme/a]", "methods: [acme/a]", true);
+    check("methods: [acme/a]", "methods: [acme/b]", false);
+}
+
+#[test]
+fn session_keys_are_read_and_never_shown() {
+    let refused = |keys: &str, path: &str, found: &str| {
+        refused(&format!("sessions: {{keys: {keys}}}"), "", &format!("sessions.keys{path}"), found);
+    };
+    refused("[{file: none}]", "[0].file", "cannot be read");
+    refused("[{file: Cargo.toml}]", "[0].file", "does not hold a session key");
+    refused("[{env: GATEPOST_NO_SUCH_VARIABLE}]", "[0].env", "is not set");
+    refused("[{env: A, file: b}]", "[0]", "one place");
+    refused("[{}]", "[0]", "one place");
+    refused("[{value: hunter2}]", "[0].value", "unknown key");
+    for inline in
+        ["hunter2", "[hunter2]", "[[hunter2]]", "[{file: {hunter2: 1}}]", "[{env: [hunter2]}]", "{hunter2: 1}"]
+    {
+        let text = file(&format!("sessions: {{keys: {inline}}}"), "");
+        let errors = read(&text).expect_err(inline);
+        assert!(!errors.contains("hunter2"), "{errors}");
+    }
+}
+
+#[test]
+fn files_that_cannot_be_read() {
+    let folder = std::env::temp_dir().join(format!("gatepost-config-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let check = |name: &str, content: Option<&[u8]>, expect: &str| {
+        let path = folder.join(name);
+        if let Some(content) = content {
+            std::fs::write(&path, content).expect("written");
+        }
+        let errors = load(&path).expect_err(name).to_string();
+        assert!(errors.contains(expect), "{errors}");
+    };
+    check("none.yaml", None, "cannot be read");
+    check("latin.yaml", Some(b"a: 1\nb: \xe4\n"), "latin.yaml:2:4: this is not UTF-8");
+    check("long.yaml", Some(&vec![b'#'; (1 << 20) + 1]), "longer than 1 MiB");
+    assert!(load(&folder).expect_err("a folder").to_string().contains("cannot be read"));
+    std::fs::remove_dir_all(&folder).expect("removed");
+}
+
+/// `text` with a piece of it replaced.
+fn mutated(text: &str, at: usize, length: usize, by: &str) -> String {
+    let chars: Vec<char> = text.chars().collect();
+    let at = at % chars.len();
+    let end = (at + length).min(chars.len());
+    chars[..at].iter().copied().chain(by.chars()).chain(chars[end..].iter().copied()).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever stands in a file, reading it ends, and says something when it is refused.
+    #[test]
+    fn no_file_stops_it(
+        at in any::<usize>(),
+        length in 0_usize..40,
+        by in prop_oneof![
+            "[ -~\\n\\t]{0,12}",
+            "\\PC{0,6}",
+            Just("*a".to_owned()),
+            Just("- [{".to_owned()),
+            Just("? ".to_owned()),
+            Just("|\n".to_owned()),
+            Just("\u{feff}".to_owned()),
+            Just("99999999999999999999".to_owned()),
+        ],
+    ) {
+        let text = mutated(FULL, at, length, &by);
+        if let Err(errors) = parse(&text, "test.yaml", Path::new("")) {
+            prop_assert!(errors.count() > 0);
+            prop_assert!(errors.to_string().contains("\n  expected: "));
+        }
+    }
+
+    #[test]
+    fn no_text_stops_it(text in "[-a-c:\\[\\]{}&*!|>'\"%@,?#~ \\n\\t]{0,60}") {
+        prop_assert!(parse(&text, "test.yaml", Path::new("")).is_err());
+    }
+}

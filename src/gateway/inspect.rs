@@ -1,0 +1,210 @@
+//! Reads what a request asks for: the body once, within its limits and strictly, and the headers that mirror it. What
+//! cannot be inspected is never forwarded.
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, header};
+use hyper::body::Incoming;
+
+use super::Gateway;
+use super::body::{BudgetFault, ReadFault};
+use super::respond;
+use super::route::malformed;
+use super::session::Owner;
+use super::stage::{Authenticated, Head, Inspected, Payload, Session};
+use super::trail::Trail;
+use crate::mcp::headers::{self, HeaderFault};
+use crate::mcp::message::{self, Body, Kind, Malformed, MessageId, ReadLimits};
+use crate::mcp::operation::Operation;
+use crate::mcp::revision::Revision;
+use crate::rejection::{Failure, Rejection};
+use crate::token::Principal;
+
+impl Authenticated {
+    /// Reads the body of a POST and says what it asks for; GET and DELETE have none.
+    pub async fn inspect(self, gateway: &Gateway, trail: &mut Trail) -> Result<Inspected, Rejection> {
+        let Self { route, principal, mut head, mut body } = self;
+        let read = match head.method {
+            Method::POST => read_post(&head, &mut body, gateway).await,
+            _ => Ok(Payload { bytes: Bytes::new(), _budget: None }),
+        };
+        let payload = match read {
+            Ok(payload) => payload,
+            Err(failure) => {
+                respond::drain(body, &head.headers);
+                return Err(failure.into());
+            }
+        };
+        drop(body);
+        trail.body(payload.bytes.len());
+        let asked = if head.method == Method::POST {
+            inspect_message(&head.headers, &payload.bytes, gateway)?
+        } else {
+            let revision = headers::revision_of(&head.headers).map_err(header_fault)?;
+            let operation = if head.method == Method::GET { Operation::OpenStream } else { Operation::EndSession };
+            Asked { revision, operation, request_id: None }
+        };
+        trail.revision(asked.revision);
+        trail.operation(&asked.operation);
+        let Asked { revision, operation, request_id } = asked;
+        let session = match open_session(&mut head, revision, &principal, &route.name, gateway) {
+            Ok(session) => session,
+            Err(failure) => return Err(Rejection::from(failure).with_id(request_id)),
+        };
+        Ok(Inspected { route, principal, head, payload, session, operation, request_id })
+    }
+}
+
+/// What a request asks for, and in which revision it says so.
+struct Asked {
+    revision: Option<Revision>,
+    operation: Operation,
+    request_id: Option<MessageId>,
+}
+
+async fn read_post(head: &Head, body: &mut Incoming, gateway: &Gateway) -> Result<Payload, Failure> {
+    check_media_type(&head.headers)?;
+    let read = gateway.bodies.read(body, gateway.limits.body_bytes_max);
+    match tokio::time::timeout(gateway.timeouts.body, read).await {
+        Ok(Ok((bytes, claim))) => Ok(Payload { bytes, _budget: Some(claim) }),
+        Ok(Err(BudgetFault::Exhausted)) => Err(Failure::Overloaded { retry_after_secs: 1 }),
+        Ok(Err(BudgetFault::Read(ReadFault::TooLarge))) => Err(Failure::BodyTooLarge),
+        Ok(Err(BudgetFault::Read(ReadFault::Broken))) => {
+            Err(malformed("the body ended before its length, or its framing is broken"))
+        }
+        Err(_) => Err(Failure::BodyTimeout),
+    }
+}
+
+/// `application/json`, at most with `charset=utf-8`, once, and not encoded: compressed or relabelled bytes would be read by
+/// the server otherwise than by us.
+fn check_media_type(headers: &HeaderMap) -> Result<(), Failure> {
+    let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
+    if encodings.any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(Failure::MediaType { detail: "Content-Encoding must be absent or identity" });
+    }
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    let one = match (types.next(), types.next()) {
+        (Some(one), None) => one.to_str().unwrap_or_default(),
+        (_, _) => "",
+    };
+    let (essence, parameter) = one.split_once(';').map_or((one, None), |(essence, rest)| (essence, Some(rest)));
+    let is_json = essence.trim_matches([' ', '\t']).eq_ignore_ascii_case("application/json");
+    let is_utf8 = parameter.is_none_or(|parameter| {
+        let parameter = parameter.trim_matches([' ', '\t']);
+        parameter.eq_ignore_ascii_case("charset=utf-8") || parameter.eq_ignore_ascii_case("charset=\"utf-8\"")
+    });
+    if is_json && is_utf8 {
+        Ok(())
+    } else {
+        Err(Failure::MediaType { detail: "Content-Type must be one application/json, in UTF-8" })
+    }
+}
+
+fn inspect_message(headers: &HeaderMap, bytes: &[u8], gateway: &Gateway) -> Result<Asked, Rejection> {
+    let limits = ReadLimits { depth_max: gateway.limits.json_depth_max, batch_max: BATCH_MAX };
+    let body = message::read(bytes, limits).map_err(malformed_message)?;
+    let Body::One(message) = &body else {
+        // Only MCP 2025-03-26 has batches.
+        let detail = "a batch; send one message a request";
+        return Err(Failure::MalformedMessage { code: INVALID_REQUEST, detail }.into());
+    };
+    let revision = headers::check(headers, &body).map_err(header_fault)?;
+    let operation = Operation::of(message, revision).map_err(malformed_message)?;
+    let request_id = message.id.clone().filter(|_| message.kind == Kind::Request);
+    Ok(Asked { revision, operation, request_id })
+}
+
+/// Unseals the session id, and takes both session headers out of the head. They do not exist in 2026-07-28.
+fn open_session(
+    head: &mut Head,
+    revision: Option<Revision>,
+    principal: &Principal,
+    route: &str,
+    gateway: &Gateway,
+) -> Result<Option<Session>, Failure> {
+    let sealed = head.headers.remove("mcp-session-id");
+    let last_event_id = head.headers.remove("last-event-id");
+    if revision >= Some(Revision::V2026_07_28) {
+        return Ok(None);
+    }
+    let Some(sealed) = sealed else { return Ok(None) };
+    let sealed = sealed.to_str().map_err(|_| Failure::SessionNotFound)?;
+    let owner = Owner::of(principal, route);
+    let upstream = gateway.sessions.open(sealed, owner).ok_or(Failure::SessionNotFound)?;
+    // An event id opens the stored answers of a session: it goes on only beside the session it belongs to.
+    if let Some(last_event_id) = last_event_id {
+        head.headers.insert("last-event-id", last_event_id);
+    }
+    Ok(Some(Session { sealed: sealed.to_owned(), upstream }))
+}
+
+fn malformed_message(fault: Malformed) -> Rejection {
+    let Malformed { code, detail, id } = fault;
+    Rejection::from(Failure::MalformedMessage { code, detail }).with_id(id)
+}
+
+fn header_fault(fault: HeaderFault) -> Rejection {
+    let (failure, id) = match fault {
+        HeaderFault::Mismatch { detail, id } => (Failure::HeaderMismatch { detail }, id),
+        HeaderFault::UnsupportedRevision { requested, id } => (Failure::UnsupportedRevision { requested }, id),
+        HeaderFault::Malformed { detail, id } => (Failure::MalformedMessage { code: INVALID_PARAMS, detail }, id),
+    };
+    Rejection::from(failure).with_id(id)
+}
+
+/// Elements of a batch that are read at all.
+const BATCH_MAX: usize = 50;
+/// JSON-RPC 2.0 §5.1.
+const INVALID_REQUEST: i32 = -32600;
+const INVALID_PARAMS: i32 = -32602;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(headers: &[(&'static str, &'static str)], read: bool) {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, http::HeaderValue::from_static(value));
+        }
+        assert_eq!(check_media_type(&map).is_ok(), read, "{headers:?}");
+    }
+
+    #[test]
+    fn only_json_in_utf_8_is_read() {
+        for read in [
+            "application/json",
+            "Application/JSON",
+            "application/json; charset=utf-8",
+            "application/json;charset=UTF-8",
+            "application/json ; charset=\"Utf-8\"",
+        ] {
+            check(&[("content-type", read)], true);
+        }
+        for refused in [
+            "",
+            "text/plain",
+            "application/json-rpc",
+            "application/json; charset=utf-16",
+            "application/json; charset=utf-8; charset=utf-7",
+            "application/json; boundary=x",
+            "application/json;",
+            "application/json, text/plain",
+            "application/x-www-form-urlencoded",
+        ] {
+            check(&[("content-type", refused)], false);
+        }
+        check(&[], false);
+        check(&[("content-type", "application/json"), ("content-type", "application/json")], false);
+    }
+
+    #[test]
+    fn encoded_bodies_are_not_read() {
+        let json = ("content-type", "application/json");
+        check(&[json, ("content-encoding", "identity")], true);
+        for encoding in ["gzip", "br", "deflate", "zstd", "gzip, identity", ""] {
+            check(&[json, ("content-encoding", encoding)], false);
+        }
+        check(&[json, ("content-encoding", "identity"), ("content-encoding", "gzip")], false);
+    }
+}

@@ -1,0 +1,163 @@
+//! The whole gateway on one screen: which surface a request is for, and the stages of a request to an MCP endpoint.
+
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, Version, header};
+use hyper::body::{Body as _, Incoming};
+
+use super::answer::Answer;
+use super::body::Body;
+use super::listener::Peer;
+use super::route::{self, Endpoint, Route};
+use super::stage::{Head, Routed};
+use super::trail::{End, Trail};
+use super::{Gateway, cors, respond, stream};
+use crate::rejection::{Failure, Rejection};
+
+/// What a request is for. Only `Mcp` leads to a server, and there is no way round its stages.
+enum Surface {
+    /// A discovery document.
+    Document(Bytes),
+    /// OPTIONS on a discovery document.
+    DocumentOptions,
+    /// OPTIONS on an MCP endpoint.
+    Preflight,
+    /// A request to an MCP endpoint, by this authority.
+    Mcp(Arc<Route>, String),
+}
+
+/// What an answer must know of its request, as far as that was found out.
+struct Reply {
+    route: Option<Arc<Route>>,
+    /// The allowed origin of the page that called.
+    origin: Option<HeaderValue>,
+    version: Version,
+}
+
+impl Gateway {
+    /// Answers one request. A panic ends this request alone, with 500.
+    pub async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
+        let mut answered = pin!(self.answer(request, peer));
+        std::future::poll_fn(|context| {
+            std::panic::catch_unwind(AssertUnwindSafe(|| answered.as_mut().poll(context))).unwrap_or_else(|_| {
+                tracing::error!("a request ended in a panic: please report this");
+                Poll::Ready(respond::rejection(&Failure::Internal { detail: "panic" }.into(), None))
+            })
+        })
+        .await
+    }
+
+    async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
+        let mut trail = Trail::begin(self.audit.clone(), peer, request.method());
+        let (parts, body) = request.into_parts();
+        let mut reply = Reply { route: None, origin: None, version: parts.version };
+        let surface = match self.surface(&parts, &body, &mut reply) {
+            Ok(surface) => surface,
+            Err(failure) => {
+                respond::drain(body, &parts.headers);
+                return reply.refuse(&failure.into(), trail);
+            }
+        };
+        match surface {
+            Surface::Document(json) => reply.public("metadata", respond::document(&parts.method, json), trail),
+            Surface::DocumentOptions => reply.public("preflight", cors::public_preflight(), trail),
+            Surface::Preflight => {
+                let mut response = cors::preflight(&parts.headers);
+                cors::expose(response.headers_mut(), reply.origin.clone());
+                reply.public("preflight", response, trail)
+            }
+            Surface::Mcp(route, authority) => {
+                let head = Head { method: parts.method, headers: parts.headers, peer, authority };
+                match self.mcp(Routed { route, head, body }, &mut trail).await {
+                    Ok(mut answer) => {
+                        cors::expose(answer.response.headers_mut(), reply.origin);
+                        stream::audited(answer, trail)
+                    }
+                    Err(rejection) => reply.refuse(&rejection, trail),
+                }
+            }
+        }
+    }
+
+    /// The stages of a request to an MCP endpoint.
+    async fn mcp(&self, routed: Routed, trail: &mut Trail) -> Result<Answer, Rejection> {
+        trail.route(&routed.route.name);
+        let authenticated = routed.authenticate(self, trail).await?; // the token leaves the headers
+        let inspected = authenticated.inspect(self, trail).await?; // the body is read once
+        let authorized = inspected.authorize(trail)?; // pure
+        let forwarded = authorized.forward(self, trail).await?;
+        forwarded.filter(self).await
+    }
+
+    /// Which surface a request is for: by its head, its authority, its path, its method and its origin, in this order.
+    fn surface(&self, parts: &Parts, body: &Incoming, reply: &mut Reply) -> Result<Surface, Failure> {
+        route::check_head(parts, self.limits.headers_max)?;
+        let authority = self.table.authority(parts)?;
+        let json = match self.table.find(parts.uri.path())? {
+            Endpoint::Mcp(route) => {
+                reply.route = Some(Arc::clone(route));
+                let bodiless = [Method::GET, Method::DELETE, Method::OPTIONS].contains(&parts.method);
+                if !bodiless && parts.method != Method::POST {
+                    return Err(Failure::MethodNotAllowed { allow: "POST, GET, DELETE, OPTIONS" });
+                }
+                reply.origin = cors::allowed_origin(&parts.headers, route)?;
+                // A body that we passed over could be read as a second request by a server behind us.
+                if bodiless && (!body.is_end_stream() || parts.headers.contains_key(header::TRANSFER_ENCODING)) {
+                    return Err(route::malformed("GET, DELETE and OPTIONS carry no body"));
+                }
+                return Ok(match parts.method {
+                    Method::OPTIONS => Surface::Preflight,
+                    _ => Surface::Mcp(Arc::clone(route), authority),
+                });
+            }
+            Endpoint::ResourceMetadata(json) => Some(json.clone()),
+            Endpoint::ServerMetadata(issuer) => self.tokens.metadata(issuer),
+        };
+        match (json, &parts.method) {
+            // Clients take 401 or 5xx here for the end; 404 lets them go on to the next document.
+            (None, _) => Err(Failure::NoRoute),
+            (Some(json), &Method::GET | &Method::HEAD) => Ok(Surface::Document(json)),
+            (Some(_), &Method::OPTIONS) => Ok(Surface::DocumentOptions),
+            (Some(_), _) => Err(Failure::MethodNotAllowed { allow: "GET, HEAD, OPTIONS" }),
+        }
+    }
+}
+
+impl Reply {
+    /// An answer that needs no token.
+    fn public(&self, surface: &'static str, response: Response<Body>, mut trail: Trail) -> Response<Body> {
+        trail.surface(surface);
+        if let Some(route) = &self.route {
+            trail.route(&route.name);
+        }
+        stream::audited(Answer { response, is_stream: false, lives: None }, trail)
+    }
+
+    /// The answer to a refused request. Its record is written before it goes out.
+    fn refuse(self, rejection: &Rejection, mut trail: Trail) -> Response<Body> {
+        let route = self.route.as_deref();
+        if let Some(route) = route {
+            trail.route(&route.name);
+        }
+        let mut response = respond::rejection(rejection, route);
+        if let Some(route) = route {
+            // Refused for its origin, it is told nothing: `origin` is not set then.
+            cors::expose(response.headers_mut(), self.origin);
+            tracing::debug!(route = %route.name, reason = rejection.reason(), "refused");
+        }
+        if self.version < Version::HTTP_2 && rejection.reason() == "malformed_request" {
+            // Where the framing is in doubt, so is where the next request would begin.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        trail.rejected(rejection);
+        trail.status(response.status());
+        trail.sent(usize::try_from(response.body().size_hint().lower()).unwrap_or_default());
+        trail.finish(End::Complete);
+        response
+    }
+}

@@ -1,0 +1,243 @@
+//! Which endpoint a request is for: its authority and its path, compared exactly. Everything that the gateway says of
+//! itself is made here, once, from configuration; nothing derives from what a client sends.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, StatusCode, Version, header};
+
+use super::settings::{RouteSettings, Settings, UpstreamSettings};
+use super::upstream::Upstream;
+use crate::oauth::ids::{Issuer, PublicOrigin};
+use crate::oauth::metadata::{ResourceMetadata, well_known_path};
+use crate::oauth::scope::ScopeSet;
+use crate::policy::Policy;
+use crate::rejection::Failure;
+use crate::token::{ClaimPath, Recipient};
+
+/// One MCP endpoint, ready to serve.
+pub struct Route {
+    /// Its name in the file.
+    pub name: Arc<str>,
+    /// What a token must be for.
+    pub recipient: Recipient,
+    /// What the rules demand.
+    pub policy: Policy,
+    /// `scope` of the 401.
+    pub challenge_scopes: ScopeSet,
+    /// The URL of the protected resource metadata, for challenges.
+    pub metadata_url: String,
+    /// The server.
+    pub upstream: Upstream,
+    /// Where on the server requests go.
+    pub upstream_settings: UpstreamSettings,
+    /// Headers that carry claims to the server.
+    pub identity: Vec<(HeaderName, ClaimPath)>,
+    /// Origins of browsers that may call, `public_url`'s own first.
+    pub allowed_origins: Vec<String>,
+}
+
+/// What stands at a path.
+pub enum Endpoint {
+    /// An MCP endpoint.
+    Mcp(Arc<Route>),
+    /// A protected resource metadata document (RFC 9728 §3).
+    ResourceMetadata(Bytes),
+    /// The metadata of an authorization server, relayed for clients of MCP 2025-03-26.
+    ServerMetadata(Issuer),
+}
+
+/// Every authority and every path that is ours.
+pub struct Table {
+    authorities: HashSet<String>,
+    default_port: &'static str,
+    endpoints: HashMap<String, Endpoint>,
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Route({})", self.name)
+    }
+}
+
+impl Table {
+    /// Builds the table. Reads the files that upstreams name; connects to nothing.
+    pub fn new(settings: &Settings) -> Result<Self, String> {
+        let default_port = if settings.public_url.is_https() { ":443" } else { ":80" };
+        let mut table = Self { authorities: HashSet::new(), default_port, endpoints: HashMap::new() };
+        for authority in [settings.public_url.authority()].into_iter().chain(settings.hosts.iter().map(String::as_str))
+        {
+            let canonical = table.canonical(authority);
+            table.authorities.insert(canonical);
+        }
+        for route in &settings.routes {
+            table.add(route, &settings.public_url)?;
+        }
+        table.add_root_documents(settings);
+        Ok(table)
+    }
+
+    /// What stands at `path`, compared byte for byte: a dot segment, `//` or an escape is a different path, and unknown.
+    pub fn find(&self, path: &str) -> Result<&Endpoint, Failure> {
+        self.endpoints.get(path).ok_or(Failure::NoRoute)
+    }
+
+    /// Every route.
+    pub fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.endpoints.values().filter_map(|endpoint| match endpoint {
+            Endpoint::Mcp(route) => Some(route),
+            Endpoint::ResourceMetadata(_) | Endpoint::ServerMetadata(_) => None,
+        })
+    }
+
+    /// The one authority of a request, as the client wrote it: in HTTP/1 the one `Host`, equal to that of an
+    /// absolute-form target (RFC 9112 §3.2); in HTTP/2 `:authority`, equal to a `Host` beside it (RFC 9113 §8.3.1). It must
+    /// be ours (DNS rebinding).
+    pub fn authority(&self, parts: &Parts) -> Result<String, Failure> {
+        let target = parts.uri.authority().map(http::uri::Authority::as_str);
+        let host = single(&parts.headers, &header::HOST, "more than one Host header")?;
+        let authority = match (parts.version, target, host) {
+            // Two names in one request: the server behind us may believe the other one.
+            (_, Some(target), Some(host)) if self.canonical(target) != self.canonical(host) => {
+                return Err(malformed("Host and the request target name different authorities"));
+            }
+            (Version::HTTP_2, Some(target), _) => target,
+            (Version::HTTP_2, None, _) => return Err(malformed("no :authority")),
+            (_, _, Some(host)) => host,
+            (_, _, None) => return Err(malformed("no Host header")),
+        };
+        if !is_well_formed(authority) {
+            return Err(malformed("the authority is no host with an optional port"));
+        }
+        if self.authorities.contains(&self.canonical(authority)) {
+            Ok(authority.to_owned())
+        } else {
+            Err(Failure::Misdirected)
+        }
+    }
+
+    fn add(&mut self, route: &RouteSettings, origin: &PublicOrigin) -> Result<(), String> {
+        let resource_path = route.resource.as_str().strip_prefix(origin.as_str()).unwrap_or_default();
+        let metadata_path = well_known_path(resource_path.trim_end_matches('/'));
+        let metadata = ResourceMetadata {
+            resource: &route.resource,
+            authorization_servers: &route.issuers,
+            scopes_supported: &route.scopes_supported,
+            resource_name: &route.name,
+        };
+        let upstream =
+            Upstream::new(&route.upstream).map_err(|error| format!("route {}: upstream: {error}", route.name))?;
+        let mut allowed_origins = vec![origin.as_str().to_owned()];
+        allowed_origins.extend(route.allowed_origins.iter().cloned());
+        let served = Route {
+            name: Arc::clone(&route.name),
+            recipient: Recipient {
+                issuers: route.issuers.clone(),
+                resource: route.resource.clone(),
+                audiences: route.audiences.clone(),
+            },
+            policy: route.policy.clone(),
+            challenge_scopes: route.challenge_scopes.clone(),
+            metadata_url: format!("{}{metadata_path}", origin.as_str()),
+            upstream,
+            upstream_settings: route.upstream.clone(),
+            identity: route.upstream.identity.clone(),
+            allowed_origins,
+        };
+        self.endpoints.insert(metadata_path, Endpoint::ResourceMetadata(metadata.to_json().into()));
+        self.endpoints.insert(route.path.to_string(), Endpoint::Mcp(Arc::new(served)));
+        if let Some(first) = route.issuers.first() {
+            for form in SERVER_METADATA_PATHS {
+                self.endpoints.insert(format!("{form}{}", route.path), Endpoint::ServerMetadata(first.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// The documents at the root: those of the one route there is, and of the issuer that all routes begin with.
+    fn add_root_documents(&mut self, settings: &Settings) {
+        if let [only] = settings.routes.as_slice() {
+            let metadata = ResourceMetadata {
+                resource: &only.resource,
+                authorization_servers: &only.issuers,
+                scopes_supported: &only.scopes_supported,
+                resource_name: &only.name,
+            };
+            self.endpoints.insert(well_known_path(""), Endpoint::ResourceMetadata(metadata.to_json().into()));
+        }
+        let mut firsts = settings.routes.iter().map(|route| route.issuers.first());
+        if let Some(Some(first)) = firsts.next()
+            && firsts.all(|other| other == Some(first))
+        {
+            for form in SERVER_METADATA_PATHS {
+                self.endpoints.insert(form.to_owned(), Endpoint::ServerMetadata(first.clone()));
+            }
+        }
+    }
+
+    /// Lower case, and the default port left out: the forms in which two authorities are equal.
+    fn canonical(&self, authority: &str) -> String {
+        let lower = authority.to_ascii_lowercase();
+        lower.strip_suffix(self.default_port).map(ToOwned::to_owned).unwrap_or(lower)
+    }
+}
+
+/// Refuses a head whose framing two parsers could read differently, and what is singular but stands twice.
+pub fn check_head(parts: &Parts, headers_max: usize) -> Result<(), Failure> {
+    let headers = &parts.headers;
+    if headers.len() > headers_max {
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return Err(Failure::MalformedRequest { status, detail: "too many headers" });
+    }
+    // `gzip, chunked`, a doubled or a misspelt coding: the parser takes it for chunked, a server may not.
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    if let Some(coding) = codings.next() {
+        let chunked = coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+        if !chunked || codings.next().is_some() || parts.version == Version::HTTP_10 {
+            return Err(malformed("Transfer-Encoding must be exactly one chunked"));
+        }
+    }
+    let mut expectations = headers.get_all(header::EXPECT).iter();
+    if let Some(expectation) = expectations.next()
+        && (!expectation.as_bytes().eq_ignore_ascii_case(b"100-continue") || expectations.next().is_some())
+    {
+        let status = StatusCode::EXPECTATION_FAILED;
+        return Err(Failure::MalformedRequest { status, detail: "only one Expect: 100-continue is understood" });
+    }
+    for name in ["mcp-protocol-version", "mcp-session-id", "last-event-id"] {
+        if headers.get_all(name).iter().count() > 1 {
+            return Err(malformed("MCP-Protocol-Version, Mcp-Session-Id and Last-Event-ID occur at most once"));
+        }
+    }
+    Ok(())
+}
+
+/// 400 `malformed_request`.
+#[must_use]
+pub fn malformed(detail: &'static str) -> Failure {
+    Failure::MalformedRequest { status: StatusCode::BAD_REQUEST, detail }
+}
+
+fn single<'a>(headers: &'a HeaderMap, name: &HeaderName, doubled: &'static str) -> Result<Option<&'a str>, Failure> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(malformed(doubled));
+    }
+    value.to_str().map(Some).map_err(|_| malformed("Host is not ASCII"))
+}
+
+fn is_well_formed(authority: &str) -> bool {
+    let Ok(parsed) = http::uri::Authority::try_from(authority) else { return false };
+    let port = authority.get(parsed.host().len()..);
+    !authority.contains('@')
+        && !parsed.host().is_empty()
+        && (port == Some("") || parsed.port().is_some_and(|port| port.as_u16() > 0))
+}
+
+/// RFC 8414 §3 and OpenID Connect Discovery §4, as clients of MCP 2025-03-26 look for them on the server's own origin.
+const SERVER_METADATA_PATHS: [&str; 2] =
+    ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"];

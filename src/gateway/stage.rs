@@ -1,0 +1,183 @@
+//! The stages of a request. Each is made only by consuming the one before, none can be cloned, and none can be made
+//! elsewhere: to skip a check, to forward a request twice, or to let the permit of one request travel with another
+//! does not compile.
+//!
+//! A request goes through the stages in order:
+//!
+//! ```
+//! use gatepost::gateway::{Gateway, stage::{Forwarded, Routed}, trail::Trail};
+//! # use gatepost::rejection::Rejection;
+//! async fn through(gateway: &Gateway, routed: Routed, trail: &mut Trail) -> Result<Forwarded, Rejection> {
+//!     let authenticated = routed.authenticate(gateway, trail).await?;
+//!     let inspected = authenticated.inspect(gateway, trail).await?;
+//!     let authorized = inspected.authorize(trail)?;
+//!     authorized.forward(gateway, trail).await
+//! }
+//! ```
+//!
+//! Leaving one out does not compile:
+//!
+//! ```compile_fail
+//! use gatepost::gateway::{Gateway, stage::{Forwarded, Routed}, trail::Trail};
+//! # use gatepost::rejection::Rejection;
+//! async fn through(gateway: &Gateway, routed: Routed, trail: &mut Trail) -> Result<Forwarded, Rejection> {
+//!     let authenticated = routed.authenticate(gateway, trail).await?;
+//!     let inspected = authenticated.inspect(gateway, trail).await?;
+//!     let authorized = inspected;
+//!     authorized.forward(gateway, trail).await
+//! }
+//! ```
+//!
+//! Nor does forwarding a request twice:
+//!
+//! ```compile_fail
+//! use gatepost::gateway::{Gateway, stage::{Forwarded, Routed}, trail::Trail};
+//! # use gatepost::rejection::Rejection;
+//! async fn through(gateway: &Gateway, routed: Routed, trail: &mut Trail) -> Result<Forwarded, Rejection> {
+//!     let authenticated = routed.authenticate(gateway, trail).await?;
+//!     let inspected = authenticated.inspect(gateway, trail).await?;
+//!     let authorized = inspected.authorize(trail)?;
+//!     authorized.forward(gateway, trail).await?;
+//!     authorized.forward(gateway, trail).await
+//! }
+//! ```
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Response};
+use hyper::body::Incoming;
+
+use super::Gateway;
+use super::body::Claim;
+use super::listener::Peer;
+use super::respond;
+use super::route::Route;
+use super::trail::Trail;
+use crate::mcp::message::MessageId;
+use crate::mcp::operation::Operation;
+use crate::oauth::bearer::{AccessToken, BearerFault};
+use crate::policy::Permit;
+use crate::rejection::{Failure, Rejection, TokenFault};
+use crate::token::{Principal, TokenError};
+
+/// The head of a request to an MCP endpoint.
+#[derive(Debug)]
+pub struct Head {
+    pub(super) method: Method,
+    pub(super) headers: HeaderMap,
+    pub(super) peer: Peer,
+    /// The authority that the client used; one of ours.
+    pub(super) authority: String,
+}
+
+/// A request to a known MCP endpoint, by an allowed method, from an allowed origin.
+#[derive(Debug)]
+#[must_use]
+pub struct Routed {
+    pub(super) route: Arc<Route>,
+    pub(super) head: Head,
+    pub(super) body: Incoming,
+}
+
+/// A request of a known principal. Its headers hold no access token any more.
+#[derive(Debug)]
+#[must_use]
+pub struct Authenticated {
+    pub(super) route: Arc<Route>,
+    pub(super) principal: Principal,
+    pub(super) head: Head,
+    pub(super) body: Incoming,
+}
+
+/// A request whose body was read once, whole and strictly. It keeps the very bytes that were read.
+#[derive(Debug)]
+#[must_use]
+pub struct Inspected {
+    pub(super) route: Arc<Route>,
+    pub(super) principal: Principal,
+    pub(super) head: Head,
+    pub(super) payload: Payload,
+    pub(super) session: Option<Session>,
+    pub(super) operation: Operation,
+    pub(super) request_id: Option<MessageId>,
+}
+
+/// A request that policy permits, with its permit.
+#[derive(Debug)]
+#[must_use]
+pub struct Authorized {
+    pub(super) inspected: Inspected,
+    pub(super) _permit: Permit,
+}
+
+/// A request that was sent to the server, and the head of the server's answer.
+#[derive(Debug)]
+#[must_use]
+pub struct Forwarded {
+    pub(super) route: Arc<Route>,
+    pub(super) principal: Principal,
+    pub(super) session: Option<Session>,
+    pub(super) operation: Operation,
+    pub(super) request_id: Option<MessageId>,
+    pub(super) answer: Response<Incoming>,
+}
+
+/// The inspected bytes, and their share of the budget for bodies in flight.
+#[derive(Debug)]
+pub struct Payload {
+    pub(super) bytes: Bytes,
+    pub(super) _budget: Option<Claim>,
+}
+
+/// A session id that unsealed for this principal on this route.
+#[derive(Debug)]
+pub struct Session {
+    /// As the client has it.
+    pub(super) sealed: String,
+    /// As the server has it.
+    pub(super) upstream: String,
+}
+
+impl Routed {
+    /// Takes the access token out of the head and validates it for this route.
+    pub async fn authenticate(mut self, gateway: &Gateway, trail: &mut Trail) -> Result<Authenticated, Rejection> {
+        match self.principal(gateway).await {
+            Ok(principal) => {
+                trail.principal(&principal);
+                let Self { route, head, body } = self;
+                Ok(Authenticated { route, principal, head, body })
+            }
+            Err(failure) => {
+                respond::drain(self.body, &self.head.headers);
+                Err(failure.into())
+            }
+        }
+    }
+
+    async fn principal(&mut self, gateway: &Gateway) -> Result<Principal, Failure> {
+        let token =
+            AccessToken::take(&mut self.head.headers, gateway.limits.token_bytes_max).map_err(|fault| match fault {
+                BearerFault::Missing => Failure::MissingToken,
+                BearerFault::Invalid => Failure::InvalidRequest,
+                BearerFault::TooLong => Failure::InvalidToken(TokenFault::Malformed),
+            })?;
+        gateway.tokens.validate(token, &self.route.recipient).await.map_err(|error| match error {
+            TokenError::Invalid(fault) => Failure::InvalidToken(fault),
+            TokenError::KeysUnavailable { retry_after_secs } => Failure::KeysUnavailable { retry_after_secs },
+        })
+    }
+}
+
+impl Inspected {
+    /// Asks policy. The permit stays with the request that it was given for.
+    pub fn authorize(self, trail: &mut Trail) -> Result<Authorized, Rejection> {
+        match self.route.policy.decide(self.principal.scopes(), &self.operation) {
+            Ok(permit) => {
+                trail.permitted(&permit);
+                Ok(Authorized { inspected: self, _permit: permit })
+            }
+            Err(denial) => Err(Rejection::from(denial).with_id(self.request_id)),
+        }
+    }
+}

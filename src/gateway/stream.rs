@@ -1,0 +1,92 @@
+//! The body of an answer: it may end at a time, and writes the audit record when it ends. It changes no byte.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::Response;
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use tokio::time::Sleep;
+
+use super::answer::Answer;
+use super::body::{Body, BodyError};
+use super::trail::{End, Trail};
+
+/// The answer, which ends cleanly when its time has passed, and writes the record of its request when its body has ended,
+/// however that came about.
+pub(super) fn audited(answer: Answer, mut trail: Trail) -> Response<Body> {
+    let Answer { response, is_stream, lives } = answer;
+    trail.status(response.status());
+    if is_stream {
+        trail.opened();
+    }
+    response.map(|inner| {
+        if inner.is_end_stream() {
+            trail.finish(End::Complete);
+            return inner;
+        }
+        let expiry = lives.map(|lives| Box::pin(tokio::time::sleep(lives)));
+        Audited { inner, trail: Some(trail), expiry }.boxed_unsync()
+    })
+}
+
+struct Audited {
+    inner: Body,
+    trail: Option<Trail>,
+    expiry: Option<Pin<Box<Sleep>>>,
+}
+
+impl Audited {
+    fn end(&mut self, end: End) {
+        if let Some(trail) = self.trail.take() {
+            trail.finish(end);
+        }
+    }
+}
+
+impl http_body::Body for Audited {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(expiry) = &mut self.expiry
+            && expiry.as_mut().poll(context).is_ready()
+        {
+            self.end(End::TokenExpired);
+            return Poll::Ready(None);
+        }
+        let polled = ready!(Pin::new(&mut self.inner).poll_frame(context));
+        match &polled {
+            Some(Ok(frame)) => {
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                if let Some(trail) = &mut self.trail {
+                    trail.sent(bytes);
+                }
+                if self.inner.is_end_stream() {
+                    self.end(End::Complete);
+                }
+            }
+            Some(Err(_)) => self.end(End::UpstreamCut),
+            None => self.end(End::Complete),
+        }
+        Poll::Ready(polled)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl Drop for Audited {
+    fn drop(&mut self) {
+        self.end(End::ClientGone);
+    }
+}

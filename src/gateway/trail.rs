@@ -1,0 +1,244 @@
+//! What is recorded of a request, for its one audit record. Write-only: stages note facts here, and no stage can read
+//! one back and decide by it. A record never holds a token, a body or an argument.
+
+use std::time::Instant;
+
+use http::StatusCode;
+use serde::Serialize;
+
+use super::audit::AuditSink;
+use super::listener::Peer;
+use crate::mcp::operation::Operation;
+use crate::mcp::revision::Revision;
+use crate::oauth::scope::ScopeSet;
+use crate::policy::Permit;
+use crate::rejection::{Cause, Denial, Failure, Rejection};
+use crate::token::{Principal, clock};
+
+/// The record of one request. Written when it is finished, or when it is dropped unfinished: the client went away.
+#[derive(Debug)]
+pub struct Trail {
+    record: Record,
+    started: Instant,
+    sink: AuditSink,
+    written: bool,
+}
+
+/// How an answer's body ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// All of it was handed to the connection.
+    Complete,
+    /// The client went away first.
+    ClientGone,
+    /// The server cut it short, or sent what must not pass.
+    UpstreamCut,
+    /// The token that opened the stream expired.
+    TokenExpired,
+}
+
+/// The fields, in the order in which they are written. Client text is cut to `TEXT_CHARS_MAX` characters and escaped by
+/// the JSON writer, so that nothing a client sends can forge a line or a field.
+#[derive(Debug, Default, Serialize)]
+struct Record {
+    time: String,
+    event: &'static str,
+    request_id: String,
+    peer: String,
+    http_method: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<String>,
+    surface: &'static str,
+    decision: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    principal: Option<Caller>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revision: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scopes_held: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scopes_needed: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream_status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    location: Option<String>,
+    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end: Option<End>,
+    bytes_in: u64,
+    bytes_out: u64,
+    duration_ms: f64,
+}
+
+/// Who called.
+#[derive(Debug, Serialize)]
+struct Caller {
+    issuer: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<String>,
+}
+
+impl Trail {
+    /// Starts the record of a request.
+    #[must_use]
+    pub fn begin(sink: AuditSink, peer: Peer, http_method: &http::Method) -> Self {
+        let record = Record {
+            event: "request",
+            request_id: sink.next_request_id(),
+            peer: peer.address.to_string(),
+            http_method: cut(http_method.as_str()),
+            surface: "mcp",
+            decision: "refused",
+            ..Record::default()
+        };
+        Self { record, started: Instant::now(), sink, written: false }
+    }
+
+    /// The route that the path selected.
+    pub fn route(&mut self, name: &str) {
+        self.record.route = Some(name.to_owned());
+    }
+
+    /// A public surface was asked for: `metadata` or `preflight`.
+    pub fn surface(&mut self, surface: &'static str) {
+        self.record.surface = surface;
+        self.record.decision = "allowed";
+    }
+
+    /// Who is calling.
+    pub fn principal(&mut self, principal: &Principal) {
+        self.record.principal = Some(Caller {
+            issuer: principal.issuer().as_str().to_owned(),
+            subject: principal.subject().map(cut),
+            client: principal.client().map(cut),
+        });
+        self.record.scopes_held = Some(cut(&principal.scopes().to_string()));
+    }
+
+    /// How large the request's body was.
+    pub fn body(&mut self, bytes: usize) {
+        self.record.bytes_in = bytes as u64;
+    }
+
+    /// The revision that the request names.
+    pub fn revision(&mut self, revision: Option<Revision>) {
+        self.record.revision = revision.map(Revision::as_str);
+    }
+
+    /// What the request asks for.
+    pub fn operation(&mut self, operation: &Operation) {
+        self.record.method = Some(cut(operation.method()));
+        self.record.name = operation.name().map(cut);
+    }
+
+    /// Policy said yes.
+    pub fn permitted(&mut self, permit: &Permit) {
+        self.record.decision = "allowed";
+        self.record.rule = Some(permit.rule().to_string());
+        self.record.scopes_needed = Some(scopes(permit.needed()));
+    }
+
+    /// The status of the server's answer.
+    pub fn upstream_status(&mut self, status: StatusCode) {
+        self.record.upstream_status = Some(status.as_u16());
+    }
+
+    /// The request is refused, or failed on the way.
+    pub fn rejected(&mut self, rejection: &Rejection) {
+        self.record.reason = Some(rejection.reason());
+        let detail = rejection.detail();
+        self.record.detail = (!detail.is_empty()).then(|| cut(&detail));
+        match &rejection.cause {
+            Cause::Denial(Denial::InsufficientScope { needed, rule, .. }) => {
+                self.record.decision = "refused";
+                self.record.rule = Some(rule.to_string());
+                self.record.scopes_needed = Some(scopes(needed));
+            }
+            Cause::Denial(Denial::NotPermitted { rule, .. }) => {
+                self.record.decision = "refused";
+                self.record.rule = Some(rule.to_string());
+            }
+            Cause::Failure(Failure::UpstreamProtocol { location, .. }) => {
+                self.record.location = location.as_deref().map(cut);
+            }
+            // What fails after it was permitted stays "allowed": the server may have seen it.
+            Cause::Failure(_) => {}
+        }
+    }
+
+    /// The status of our answer.
+    pub fn status(&mut self, status: StatusCode) {
+        self.record.status = status.as_u16();
+    }
+
+    /// A stream begins: writes `opened`, with the decision, before its first byte. What follows is `closed`.
+    pub fn opened(&mut self) {
+        self.record.event = "opened";
+        self.write();
+        self.written = false;
+        self.record.event = "closed";
+    }
+
+    /// Bytes of the answer's body that were handed to the connection.
+    pub fn sent(&mut self, bytes: usize) {
+        self.record.bytes_out += bytes as u64;
+    }
+
+    /// Writes the record; for a stream its `closed`.
+    pub fn finish(mut self, end: End) {
+        self.end(end);
+    }
+
+    fn end(&mut self, end: End) {
+        self.record.end = Some(end);
+        self.write();
+    }
+
+    fn write(&mut self) {
+        self.written = true;
+        self.record.duration_ms = (self.started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
+        self.record.time = humantime::format_rfc3339_millis(clock::wall_time()).to_string();
+        // A record of strings and numbers always serializes; were it not to, an empty line would show it.
+        self.sink.write(serde_json::to_vec(&self.record).unwrap_or_default());
+    }
+}
+
+impl Drop for Trail {
+    fn drop(&mut self) {
+        if self.written {
+            return;
+        }
+        if std::thread::panicking() {
+            // The pipeline answers 500 for it.
+            self.rejected(&Failure::Internal { detail: "panic" }.into());
+            self.status(StatusCode::INTERNAL_SERVER_ERROR);
+            self.end(End::Complete);
+        } else {
+            self.end(End::ClientGone);
+        }
+    }
+}
+
+fn scopes(set: &ScopeSet) -> String {
+    cut(&set.to_string())
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(TEXT_CHARS_MAX).collect()
+}
+
+/// Longer client text says nothing more, and a flood of it would fill the log.
+const TEXT_CHARS_MAX: usize = 256;

@@ -1,0 +1,175 @@
+//! The files that the project ships and the files that it must refuse. Every example in `config/` loads and decides as
+//! its comments say; every file in `tests/broken/` is refused with exactly the message beside it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use gatepost::config;
+use gatepost::gateway::settings::{Settings, Tls};
+use gatepost::mcp::operation::Operation;
+use gatepost::oauth::scope::{Scope, ScopeSet};
+use gatepost::rejection::Denial;
+
+/// The files of a folder with this ending, by name.
+fn files(folder: &str, ending: &str) -> BTreeMap<String, PathBuf> {
+    fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder))
+        .expect("the folder is there")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == ending))
+        .map(|path| (path.file_name().expect("a name").to_string_lossy().into_owned(), path))
+        .collect()
+}
+
+fn example(name: &str) -> Settings {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config").join(name);
+    config::load(&path).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+#[test]
+fn every_example_loads() {
+    let examples = files("config", "yaml");
+    for name in examples.keys() {
+        example(name);
+    }
+    let names: Vec<&str> = examples.keys().map(String::as_str).collect();
+    let expect = [
+        "analytics.yaml",
+        "full.yaml",
+        "internal-audit.yaml",
+        "many-servers.yaml",
+        "minimal.yaml",
+        "per-tool-scopes.yaml",
+    ];
+    assert_eq!(names, expect);
+}
+
+#[test]
+fn every_broken_file_is_refused_with_its_message() {
+    let broken = files("tests/broken", "yaml");
+    assert!(broken.len() >= 12);
+    let mut different = Vec::new();
+    for (name, path) in broken {
+        let text = fs::read_to_string(&path).expect("readable");
+        let base = path.parent().expect("a folder");
+        let got = match config::parse(&text, &name, base) {
+            Ok(_) => "(accepted)".to_owned(),
+            Err(errors) => errors.to_string(),
+        };
+        let expect = fs::read_to_string(path.with_extension("txt")).unwrap_or_default();
+        if got != expect.trim_end() {
+            different.push(format!("{name} gives:\n{got}\n"));
+        }
+    }
+    assert!(different.is_empty(), "{}", different.join("\n"));
+}
+
+#[test]
+fn every_message_has_its_file() {
+    let stems = |ending| {
+        let names = files("tests/broken", ending).into_values();
+        names.map(|path| path.with_extension("")).collect::<Vec<_>>()
+    };
+    assert_eq!(stems("yaml"), stems("txt"));
+}
+
+/// What the first route of an example says to a caller with these scopes: `permit`, `never`, or the scopes it asks for.
+struct Says(Settings);
+
+impl Says {
+    fn check(&self, scopes: &str, operation: &Operation, expect: &str) {
+        let scope = |text| Scope::parse(text).expect("a scope");
+        let held: ScopeSet = scopes.split_whitespace().map(scope).collect();
+        let got = match self.0.routes[0].policy.decide(&held, operation) {
+            Ok(_) => "permit".to_owned(),
+            Err(Denial::NotPermitted { .. }) => "never".to_owned(),
+            Err(Denial::InsufficientScope { needed, .. }) => needed.to_string(),
+        };
+        assert_eq!(got, expect, "{operation:?} with {scopes:?}");
+    }
+    fn tool(&self, scopes: &str, name: &str, expect: &str) {
+        self.check(scopes, &Operation::CallTool(name.to_owned()), expect);
+    }
+    fn resource(&self, scopes: &str, uri: &str, expect: &str) {
+        self.check(scopes, &Operation::UseResource { method: "resources/read", uri: uri.to_owned() }, expect);
+    }
+}
+
+#[test]
+fn the_minimal_example_serves_on_loopback() {
+    let settings = example("minimal.yaml");
+    assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(settings.tls, Tls::Off);
+    assert_eq!(settings.routes[0].resource.as_str(), "http://127.0.0.1:8080/mcp");
+    assert_eq!(settings.routes[0].challenge_scopes.to_string(), "mcp");
+    let says = Says(settings);
+    says.tool("", "echo", "mcp");
+    says.tool("mcp", "echo", "permit");
+    says.tool("mcp", "\u{435}cho", "never");
+    says.check("mcp", &Operation::Core("tools/list"), "permit");
+}
+
+#[test]
+fn many_servers_keep_their_issuers_and_scopes_apart() {
+    let settings = example("many-servers.yaml");
+    let issuers: Vec<usize> = settings.routes.iter().map(|route| route.issuers.len()).collect();
+    assert_eq!(issuers, [1, 2, 2]);
+    assert_eq!(settings.tls, Tls::External);
+    assert_eq!(settings.routes[0].scopes_supported.to_string(), "mcp github:read github:write github:admin");
+    let says = Says(settings);
+    says.tool("mcp github:read", "get_issue", "permit");
+    says.tool("mcp github:admin", "get_issue", "permit");
+    says.tool("mcp github:read", "create_issue", "mcp github:write");
+    says.tool("github:write", "create_issue", "mcp github:write");
+    says.tool("mcp github:admin", "delete_repository", "never");
+    says.tool("mcp github:write", "fork_repository", "mcp github:admin");
+    says.resource("mcp github:read", "repo://acme/gatepost/README.md", "permit");
+    says.resource("mcp github:read", "file:///etc/passwd", "never");
+}
+
+#[test]
+fn each_tool_has_a_scope_of_its_own() {
+    let settings = example("per-tool-scopes.yaml");
+    let supported = settings.routes[0].scopes_supported.to_string();
+    assert_eq!(supported, "mcp tool:get_weather:execute tool:send_mail:execute");
+    let says = Says(settings);
+    says.tool("mcp tool:get_weather:execute", "get_weather", "permit");
+    says.tool("mcp tool:get_weather:execute", "send_mail", "mcp tool:send_mail:execute");
+    says.tool("mcp tool:get_weather:execute", "get_weather2", "mcp tool:get_weather2:execute");
+    says.tool("mcp tool:{tool}:execute tool:*:execute", "new_tool", "mcp tool:new_tool:execute");
+    says.tool("mcp tool:new_tool:execute", "new_tool", "permit");
+    says.tool("mcp tool:shutdown:execute", "shutdown", "never");
+    says.tool("tool:get_weather:execute", "get_weather", "mcp tool:get_weather:execute");
+}
+
+#[test]
+fn who_edits_views_does_not_read_usage_logs() {
+    let says = Says(example("analytics.yaml"));
+    says.tool("dashboard:modify", "update_view", "permit");
+    says.tool("dashboard:modify", "list_views", "permit");
+    says.tool("dashboard:modify", "get_usage_logs", "analytics:data:read");
+    says.tool("dashboard:modify", "query_data", "analytics:data:read");
+    says.tool("analytics:data:read", "get_usage_logs", "permit");
+    says.tool("analytics:data:read", "get_view", "permit");
+    says.tool("analytics:data:read", "update_view", "dashboard:modify");
+    says.tool("analytics:data:read dashboard:modify", "drop_table", "never");
+    says.resource("dashboard:modify", "views://sales/today", "permit");
+    says.resource("dashboard:modify", "logs://usage/today", "analytics:data:read");
+    says.tool("", "get_view", "analytics:data:read");
+}
+
+#[test]
+fn auditors_read_accounts_and_change_none() {
+    let says = Says(example("internal-audit.yaml"));
+    says.tool("audit:account:view", "view_account", "permit");
+    says.tool("audit:account:view", "create_report", "audit:account:view audit:report:create");
+    says.tool("audit:report:create", "create_report", "audit:account:view audit:report:create");
+    says.tool("audit:account:view audit:report:create", "create_report", "permit");
+    says.tool("audit:report:create", "view_account", "audit:account:view");
+    says.tool("audit:account:view audit:report:create", "update_account", "never");
+    says.tool("audit:account:view audit:report:create", "delete_report", "never");
+    says.tool("audit:account:view audit:report:create", "transfer_money", "never");
+    says.resource("audit:account:view", "account://4711", "permit");
+    says.resource("audit:account:view", "account://4711/pin", "never");
+    says.resource("audit:report:create", "report://2026/q3", "permit");
+}

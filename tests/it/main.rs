@@ -1,0 +1,24 @@
+//! Integration tests: one binary. The gateway runs inside the test on a real socket, between a client that shows the bytes
+//! and fakes of the authorization server and the MCP server. What must hold in every test is checked by `support`.
+
+#[cfg(test)]
+mod support; // the fakes, the gateway, the client, and the invariants
+
+#[cfg(test)]
+mod answers; // every reason word with its whole answer
+#[cfg(test)]
+mod bodies; // what cannot be inspected is never forwarded
+#[cfg(test)]
+mod discovery; // documents, relay, CORS, Origin, Host
+#[cfg(test)]
+mod harness; // the harness sees what it promises to see
+#[cfg(test)]
+mod keys; // issuers that are down, broken, or change their keys
+#[cfg(test)]
+mod sessions; // session ids are worthless to anybody else
+#[cfg(test)]
+mod streams; // events one by one, ends and breaks
+#[cfg(test)]
+mod tidy; // the shape of the source
+#[cfg(test)]
+mod tools; // calls, lists, headers: the main job
