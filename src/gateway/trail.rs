@@ -15,7 +15,8 @@ use crate::policy::Permit;
 use crate::rejection::{Cause, Denial, Failure, Rejection};
 use crate::token::{Principal, clock};
 
-/// The record of one request. Written when it is finished, or when it is dropped unfinished: the client went away.
+/// The record of one request. Written when it is finished, or when it is dropped unfinished: the client went away, or
+/// the request ended in a panic.
 #[derive(Debug)]
 pub struct Trail {
     record: Record,
@@ -218,7 +219,15 @@ impl Trail {
 
 impl Drop for Trail {
     fn drop(&mut self) {
-        if !self.written {
+        if self.written {
+            return;
+        }
+        if std::thread::panicking() {
+            // The client did not leave: `Gateway::handle` catches the panic and answers for us.
+            self.rejected(&Failure::Internal { detail: "panic" }.into());
+            self.record.status = StatusCode::INTERNAL_SERVER_ERROR.as_u16();
+            self.end(End::Complete);
+        } else {
             self.end(End::ClientGone);
         }
     }
