@@ -1,13 +1,11 @@
 //! `authorization_servers`: who may issue tokens, and how their keys are found. Nothing is fetched here.
 
-use jsonwebtoken::Algorithm;
-
 use super::checks::Checks;
 use super::error::shown;
 use super::place::KeyPath;
 use super::raw;
 use crate::oauth::ids::Issuer;
-use crate::token::{ClaimPath, IssuerSettings, KeySource};
+use crate::token::{Algorithm, ClaimPath, IssuerSettings, KeySource};
 
 /// All that are accepted, with the names they have in a file. Neither `none` nor HMAC is among them: with HMAC the
 /// public key would be the secret, and everyone could sign (RFC 8725 §3.1).

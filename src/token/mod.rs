@@ -22,6 +22,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::task::JoinSet;
 
+/// A signature algorithm of RFC 7518, as settings name them.
+pub use jsonwebtoken::Algorithm;
 pub use principal::{ClaimPath, Principal};
 
 use crate::oauth::bearer::AccessToken;
@@ -42,7 +44,7 @@ pub struct IssuerSettings {
     /// Where its keys come from.
     pub keys: KeySource,
     /// The algorithms accepted; never empty, never `none` or HMAC.
-    pub algorithms: Vec<jsonwebtoken::Algorithm>,
+    pub algorithms: Vec<Algorithm>,
     /// The claims that may hold scopes, names or JSON pointers; the first present one counts.
     pub scope_claims: Vec<ClaimPath>,
     /// Clock leeway for `exp`, `nbf`, `iat`; at most 60.
