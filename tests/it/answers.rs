@@ -77,7 +77,9 @@ async fn misdirected() {
 async fn no_route() {
     let mut world = World::standard().await;
     let token = world.token("mcp tools:read");
-    for path in ["/", "/mcp/", "/MCP", "/mcp/x", "//mcp", "/./mcp", "/x/../mcp", "/mcp;x", "/%6dcp", "/mcp%2f", "/mcp%00"] {
+    for path in
+        ["/", "/mcp/", "/MCP", "/mcp/x", "//mcp", "/./mcp", "/x/../mcp", "/mcp;x", "/%6dcp", "/mcp%2f", "/mcp%00"]
+    {
         let reply = world.client.tool(path, "get_x").token(&token).send().await;
         let (_, record) = answered(&mut world, &reply, 404, "no_route", says(404)).await;
         assert_eq!(record.get("route"), None, "{record}");
@@ -110,7 +112,8 @@ async fn origin_not_allowed() {
     let mut world = World::standard().await;
     let token = world.token("mcp tools:read");
     let own = world.url("");
-    let others = ["https://evil.example".to_owned(), "null".to_owned(), "*".to_owned(), format!("{own}/"), own.to_uppercase()];
+    let others =
+        ["https://evil.example".to_owned(), "null".to_owned(), "*".to_owned(), format!("{own}/"), own.to_uppercase()];
     for origin in others {
         let reply = world.client.tool(PATH, "get_x").header("Origin", &origin).token(&token).send().await;
         answered(&mut world, &reply, 403, "origin_not_allowed", says(403)).await;
@@ -299,8 +302,7 @@ async fn not_permitted_where_the_revision_lacks_the_method() {
 
 #[tokio::test]
 async fn keys_unavailable() {
-    let mut world =
-        World::start_with(&file(""), AuthorizationServer::down(), McpServer::up(), Clock::system()).await;
+    let mut world = World::start_with(&file(""), AuthorizationServer::down(), McpServer::up(), Clock::system()).await;
     let reply = world.call_tool("mcp tools:read", "get_x").await;
     answered(&mut world, &reply, 503, "keys_unavailable", says(503)).await;
     let seconds: u64 = reply.header("retry-after").expect("Retry-After").parse().unwrap();

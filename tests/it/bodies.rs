@@ -59,7 +59,9 @@ async fn members_that_some_reader_takes_for_another() {
 async fn what_is_not_one_json_value() {
     let deep = |depth: usize| {
         let (open, close) = ("[".repeat(depth), "]".repeat(depth));
-        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"get_x","arguments":{{"a":{open}{close}}}}}}}"#)
+        format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"get_x","arguments":{{"a":{open}{close}}}}}}}"#
+        )
     };
     let (too_deep, far_too_deep) = (deep(65), deep(100_000));
     refused(&[
@@ -151,7 +153,9 @@ async fn a_message_without_what_a_rule_decides_by() {
 async fn the_id_is_returned_where_it_was_read() {
     let world = World::standard().await;
     let token = world.token("mcp");
-    for (id, expected) in [("1", json!(1)), ("\"a\\u0062\"", json!("ab")), ("-9007199254740993", json!(-9_007_199_254_740_993_i64))] {
+    for (id, expected) in
+        [("1", json!(1)), ("\"a\\u0062\"", json!("ab")), ("-9007199254740993", json!(-9_007_199_254_740_993_i64))]
+    {
         let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{}}}}"#);
         let reply = world.client.post(PATH, body).token(&token).send().await;
         reply.refused(400, "malformed_message");

@@ -170,7 +170,8 @@ async fn pages_read_the_challenge_and_the_session() {
     let world = World::standard().await;
     let own = world.url("");
     world.mcp.permit(1);
-    let page = |scope: &str, tool: &str| world.client.tool(PATH, tool).header("Origin", &own).token(&world.token(scope));
+    let page =
+        |scope: &str, tool: &str| world.client.tool(PATH, tool).header("Origin", &own).token(&world.token(scope));
     for reply in [
         world.client.tool(PATH, "get_x").header("Origin", &own).send().await,
         page("mcp", "get_x").send().await,
@@ -199,7 +200,8 @@ async fn the_servers_own_cors_headers_do_not_pass() {
             .header("WWW-Authenticate", "Bearer realm=\"server\"")
             .header("X-Other", "kept"),
     );
-    let reply = world.client.tool(PATH, "get_x").header("Origin", &own).token(&world.token("mcp tools:read")).send().await;
+    let reply =
+        world.client.tool(PATH, "get_x").header("Origin", &own).token(&world.token("mcp tools:read")).send().await;
     assert_eq!(reply.header("access-control-allow-origin"), Some(own.as_str()));
     assert_eq!(reply.header("access-control-allow-credentials"), None);
     assert_eq!(reply.header("www-authenticate"), None);
@@ -227,7 +229,9 @@ async fn the_host_is_one_of_ours() {
     ] {
         world.client.get(&document).with("Host", &host).send().await.refused(421, "misdirected");
     }
-    for host in ["", "a b", "alice@mcp.internal", "mcp.internal:", "mcp.internal:x", "mcp.internal/x", "mcp.internal, evil"] {
+    for host in
+        ["", "a b", "alice@mcp.internal", "mcp.internal:", "mcp.internal:x", "mcp.internal/x", "mcp.internal, evil"]
+    {
         let reply = world.client.get(&document).with("Host", host).send().await;
         reply.refused(400, "malformed_request");
     }
@@ -276,9 +280,7 @@ async fn everything_is_the_same_by_h2() {
 fn two_routes() -> String {
     let mut file = format!("{HEAD}routes:\n");
     for (name, path) in [("first", PATH), ("second", "/second/mcp")] {
-        file.push_str(&format!(
-            "  - name: {name}\n    path: {path}\n    upstream: {{upstream}}\n    default: allow\n"
-        ));
+        file.push_str(&format!("  - name: {name}\n    path: {path}\n    upstream: {{upstream}}\n    default: allow\n"));
     }
     file
 }

@@ -102,7 +102,8 @@ async fn a_key_that_changes_under_its_name_takes_its_tokens_with_it() {
 
 #[tokio::test]
 async fn ten_thousand_unknown_keys_cost_one_fetch() {
-    let world = World::standard().await;
+    // However slow the machine is, all of it falls into one cool-down.
+    let world = World::start(&with_keys("{cooldown_secs: 3600}")).await;
     let fetches = world.issuer.fetches().keys;
     let token = world.good().scope("mcp tools:read").header("kid", "none-of-ours").mint();
     let signature = token.rsplit('.').next().unwrap();
@@ -237,10 +238,8 @@ async fn one_unusable_key_does_not_spoil_the_others() {
 #[tokio::test]
 async fn a_key_of_one_issuer_verifies_nothing_of_another() {
     let other = AuthorizationServer::up();
-    let text = file("").replace(
-        "  - issuer: {issuer}\n",
-        &format!("  - issuer: {{issuer}}\n  - issuer: {}\n", other.issuer()),
-    );
+    let text = file("")
+        .replace("  - issuer: {issuer}\n", &format!("  - issuer: {{issuer}}\n  - issuer: {}\n", other.issuer()));
     let mut world = World::start(&text).await;
     let of_other = other.token().aud(world.url(PATH)).scope("mcp tools:read");
     world.keys_arrived_with(&of_other.mint()).await;

@@ -10,7 +10,8 @@ use gatepost::token::clock::Clock;
 /// Opens a session on `path` and returns its id as the client gets it.
 async fn open(world: &World, path: &str, token: &str) -> String {
     world.mcp.permit(1);
-    let reply = world.client.call(path, "initialize", &json!({"protocolVersion": "2025-06-18"})).token(token).send().await;
+    let reply =
+        world.client.call(path, "initialize", &json!({"protocolVersion": "2025-06-18"})).token(token).send().await;
     let id = reply.passed().header("mcp-session-id").expect("a session id").to_owned();
     assert!(!id.contains(SESSION_ID), "the server's own id: {id}");
     assert!(id.bytes().all(|byte| byte.is_ascii_graphic()), "visible ASCII: {id}");
@@ -29,7 +30,9 @@ async fn the_server_gets_its_own_id_back() {
         assert_eq!(world.mcp.next().await.header("mcp-session-id"), Some(SESSION_ID));
     }
     // The server names the session again: for the client it is the id that it has.
-    world.mcp.answer(Answer::json(&json!({"jsonrpc": "2.0", "id": 7, "result": {}})).header("Mcp-Session-Id", SESSION_ID));
+    world
+        .mcp
+        .answer(Answer::json(&json!({"jsonrpc": "2.0", "id": 7, "result": {}})).header("Mcp-Session-Id", SESSION_ID));
     let reply = world.client.tool(PATH, "get_x").token(&token).header("Mcp-Session-Id", &id).send().await;
     assert_eq!(reply.passed().header("mcp-session-id"), Some(id.as_str()));
     world.finish().await;
@@ -40,10 +43,15 @@ async fn anybody_else_gets_404() {
     let world = World::standard().await;
     let good = || world.good().scope("mcp tools:read");
     let id = open(&world, PATH, &good().mint()).await;
-    let strangers =
-        [good().subject("bob").mint(), good().client("other").mint(), good().without("sub").mint(), good().without("client_id").mint()];
+    let strangers = [
+        good().subject("bob").mint(),
+        good().client("other").mint(),
+        good().without("sub").mint(),
+        good().without("client_id").mint(),
+    ];
     for token in strangers {
-        for request in [world.client.tool(PATH, "get_x"), world.client.get(PATH), world.client.request("DELETE", PATH)] {
+        for request in [world.client.tool(PATH, "get_x"), world.client.get(PATH), world.client.request("DELETE", PATH)]
+        {
             let reply = request.token(&token).header("Mcp-Session-Id", &id).send().await;
             reply.refused(404, "session_not_found");
         }
@@ -61,12 +69,26 @@ async fn an_id_that_was_tampered_with_is_unknown() {
         .map(|at| format!("{}{}{}", &id[..at], other(id.as_bytes()[at]), &id[at + 1..]))
         .filter(|changed| *changed != id)
         .collect();
-    ids.extend([SESSION_ID.to_owned(), format!("{id}A"), format!("{id}="), id[1..].to_owned(), id[..id.len() - 1].to_owned(), format!("{id}, {id}")]);
+    ids.extend([
+        SESSION_ID.to_owned(),
+        format!("{id}A"),
+        format!("{id}="),
+        id[1..].to_owned(),
+        id[..id.len() - 1].to_owned(),
+        format!("{id}, {id}"),
+    ]);
     let requests = ids.iter().map(|id| world.client.tool(PATH, "get_x").token(&token).header("Mcp-Session-Id", id));
     for reply in world.client.on_one_connection(requests).await {
         reply.refused(404, "session_not_found");
     }
-    world.client.tool(PATH, "get_x").token(&token).header("Mcp-Session-Id", "").send().await.refused(404, "session_not_found");
+    world
+        .client
+        .tool(PATH, "get_x")
+        .token(&token)
+        .header("Mcp-Session-Id", "")
+        .send()
+        .await
+        .refused(404, "session_not_found");
     world.finish().await;
 }
 
@@ -74,9 +96,8 @@ async fn an_id_that_was_tampered_with_is_unknown() {
 async fn a_session_survives_a_step_up() {
     let world = World::standard().await;
     let id = open(&world, PATH, &world.token("mcp")).await;
-    let request = |scope: &str| {
-        world.client.tool(PATH, "get_x").token(&world.token(scope)).header("Mcp-Session-Id", &id)
-    };
+    let request =
+        |scope: &str| world.client.tool(PATH, "get_x").token(&world.token(scope)).header("Mcp-Session-Id", &id);
     request("mcp").send().await.refused(403, "insufficient_scope");
     world.mcp.permit(1);
     request("mcp tools:read").send().await.passed();
@@ -86,7 +107,8 @@ async fn a_session_survives_a_step_up() {
 
 #[tokio::test]
 async fn a_session_of_one_route_is_unknown_on_another() {
-    let second = ROUTE.replace("routes:\n", "").replace("name: standard", "name: second").replace("path: /mcp", "path: /second");
+    let second =
+        ROUTE.replace("routes:\n", "").replace("name: standard", "name: second").replace("path: /mcp", "path: /second");
     let world = World::start(&format!("{HEAD}{ROUTE}{second}")).await;
     let id = open(&world, PATH, &world.token("mcp tools:read")).await;
     let token = world.good().aud(json!([world.url(PATH), world.url("/second")])).scope("mcp tools:read").mint();
@@ -112,8 +134,7 @@ async fn a_replica_opens_what_its_key_sealed_and_no_other() {
     for (keys, opens) in [(vec![&old], true), (vec![&new, &old], true), (vec![&new], false), (vec![&other], false)] {
         let keys: Vec<_> = keys.iter().map(|key| key.as_str()).collect();
         let text = with_keys(&keys).replace("{issuer}", &issuer);
-        let mut replica =
-            World::start_with(&text, AuthorizationServer::down(), McpServer::up(), Clock::system()).await;
+        let mut replica = World::start_with(&text, AuthorizationServer::down(), McpServer::up(), Clock::system()).await;
         let token = first.issuer.token().aud(replica.url(PATH)).scope("mcp tools:read").mint();
         replica.keys_arrived_with(&token).await;
         let request = replica.client.tool(PATH, "get_x").token(&token).header("Mcp-Session-Id", &id);

@@ -132,7 +132,8 @@ async fn a_get_stream_carries_the_servers_own_messages() {
     let (answer, stream) = Answer::stream();
     world.mcp.permit(1);
     world.mcp.answer(answer);
-    let mut opened = world.client.get(PATH).header("Accept", "text/event-stream").token(&world.token("mcp")).open().await;
+    let mut opened =
+        world.client.get(PATH).header("Accept", "text/event-stream").token(&world.token("mcp")).open().await;
     let seen = world.mcp.next().await;
     assert_eq!((seen.method.as_str(), seen.target.as_str(), seen.body.len()), ("GET", "/upstream/mcp", 0));
     assert_eq!((seen.header("content-length"), seen.header("transfer-encoding")), (None, None));
@@ -217,11 +218,11 @@ async fn large_bodies_pass_both_ways() {
         let world = World::with_route(visibility).await;
         let text = "x".repeat(4_000_000);
         let body = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "get_x", "arguments": {"text": text}}});
-        let answer = json!({"jsonrpc": "2.0", "id": 7, "result": {"content": [{"type": "text", "text": text.repeat(2)}]}});
-        for (sent, expected) in [
-            (Answer::json(&answer), answer.to_string()),
-            (Answer::events(&[&event(&answer)]), event(&answer)),
-        ] {
+        let answer =
+            json!({"jsonrpc": "2.0", "id": 7, "result": {"content": [{"type": "text", "text": text.repeat(2)}]}});
+        for (sent, expected) in
+            [(Answer::json(&answer), answer.to_string()), (Answer::events(&[&event(&answer)]), event(&answer))]
+        {
             world.mcp.permit(1);
             world.mcp.answer(sent);
             let request = world.client.post(PATH, body.to_string()).token(&world.token("mcp tools:read"));
@@ -263,7 +264,8 @@ async fn a_body_sent_in_pieces_is_one_body() {
     // As Python clients do: the head in one packet, the body in another.
     let request = world.client.tool(PATH, "get_x").token(&token);
     let length = request.bytes().len();
-    let body = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "get_x", "arguments": {}}}).to_string();
+    let body = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "get_x", "arguments": {}}})
+        .to_string();
     let held = request.send_all_but(body.len()).await;
     assert!(length > body.len());
     let reply = held.finish().await;

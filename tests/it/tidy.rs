@@ -47,7 +47,8 @@ fn layers_point_down() {
 
 #[test]
 fn the_reading_of_layers_sees_every_form() {
-    let code = "use crate::{oauth::ids, token, mcp::{sse, message}};\nlet x = crate::policy::decide();\npub(crate) fn f()";
+    let code =
+        "use crate::{oauth::ids, token, mcp::{sse, message}};\nlet x = crate::policy::decide();\npub(crate) fn f()";
     assert_eq!(named_modules(code), ["oauth", "token", "mcp", "policy"]);
 }
 

@@ -93,7 +93,9 @@ async fn scopes_decide_which_tool_may_be_called() {
 async fn no_scope_opens_what_no_rule_names() {
     let world = World::standard().await;
     let all = "mcp tools:read tools:write a:first a:second prompts:read repo:read";
-    for tool in ["delete_everything", "unheard_of", "", "GET_issue", "get_issue\n", "xget_issue", "get_\u{e9}", "get_a b"] {
+    for tool in
+        ["delete_everything", "unheard_of", "", "GET_issue", "get_issue\n", "xget_issue", "get_\u{e9}", "get_a b"]
+    {
         world.call_tool(all, tool).await.refused(403, "not_permitted");
     }
     for uri in ["file:///etc/passwd", "repo:x", "REPO://a", "repo://a/../b", "repo://a/%2e%2e/b", "repo://u@a/b"] {
@@ -110,8 +112,16 @@ async fn prompts_resources_and_completions_are_decided_like_tools() {
         ("resources/read", json!({"uri": "repo://a/b"}), "repo:read"),
         ("resources/subscribe", json!({"uri": "repo://a/b"}), "repo:read"),
         ("resources/unsubscribe", json!({"uri": "repo://a/b"}), "repo:read"),
-        ("completion/complete", json!({"ref": {"type": "ref/prompt", "name": "review"}, "argument": {}}), "prompts:read"),
-        ("completion/complete", json!({"ref": {"type": "ref/resource", "uri": "repo://a/{b}"}, "argument": {}}), "repo:read"),
+        (
+            "completion/complete",
+            json!({"ref": {"type": "ref/prompt", "name": "review"}, "argument": {}}),
+            "prompts:read",
+        ),
+        (
+            "completion/complete",
+            json!({"ref": {"type": "ref/resource", "uri": "repo://a/{b}"}, "argument": {}}),
+            "repo:read",
+        ),
     ];
     for (method, params, scope) in cases {
         let error = world.message("mcp", method, params.clone()).await.refused(403, "insufficient_scope");
@@ -125,9 +135,15 @@ async fn prompts_resources_and_completions_are_decided_like_tools() {
 #[tokio::test]
 async fn the_core_methods_need_the_routes_scopes_alone() {
     let world = World::standard().await;
-    for method in
-        ["initialize", "ping", "logging/setLevel", "tools/list", "prompts/list", "resources/list", "resources/templates/list"]
-    {
+    for method in [
+        "initialize",
+        "ping",
+        "logging/setLevel",
+        "tools/list",
+        "prompts/list",
+        "resources/list",
+        "resources/templates/list",
+    ] {
         let params = json!({"protocolVersion": "2025-06-18"});
         world.message("tools:read", method, params.clone()).await.refused(403, "insufficient_scope");
         world.mcp.permit(1);
@@ -251,7 +267,13 @@ async fn an_event_that_cannot_be_understood_never_passes() {
     world.mcp.permit(1);
     let good = event(&json!({"jsonrpc": "2.0", "id": 7, "result": {}}));
     let twice = "data: {\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{\"tools\":[{\"name\":\"get_x\",\"name\":\"unheard_of\"}]}}\n\n";
-    world.mcp.answer(Answer::events(&[": a comment\n\n", "data: no json\n\n", twice, &good, "data: {\"unterminated\":1}\n"]));
+    world.mcp.answer(Answer::events(&[
+        ": a comment\n\n",
+        "data: no json\n\n",
+        twice,
+        &good,
+        "data: {\"unterminated\":1}\n",
+    ]));
     let reply = world.call_tool("mcp tools:read", "get_x").await;
     let text = reply.passed().text();
     assert!(!text.contains("no json") && !text.contains("unheard_of") && !text.contains("unterminated"), "{text}");
@@ -409,7 +431,10 @@ async fn mirrored_headers_agree_with_the_body() {
         request(&world.client, true).header(method, "tools/list").header(name, "get_x"),
         request(&world.client, true).header(method, "tools/call").header(name, "get_y"),
         request(&world.client, true).header(method, "tools/call").header(name, "get_x").header(name, "get_x"),
-        request(&world.client, true).header(method, "tools/call").header(name, "get_x").with("MCP-Protocol-Version", "2025-11-25"),
+        request(&world.client, true)
+            .header(method, "tools/call")
+            .header(name, "get_x")
+            .with("MCP-Protocol-Version", "2025-11-25"),
         request(&world.client, true).header(method, "tools/call").header(name, "get_x").without("MCP-Protocol-Version"),
         request(&world.client, false).header(method, "tools/list"),
         request(&world.client, false).header(name, "create_issue"),
