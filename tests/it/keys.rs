@@ -102,7 +102,8 @@ async fn a_key_that_changes_under_its_name_takes_its_tokens_with_it() {
 
 #[tokio::test]
 async fn ten_thousand_unknown_keys_cost_one_fetch() {
-    let world = World::standard().await;
+    // However slow the machine is, all of it falls into one cool-down.
+    let world = World::start(&with_keys("{cooldown_secs: 3600}")).await;
     let fetches = world.issuer.fetches().keys;
     let token = world.good().scope("mcp tools:read").header("kid", "none-of-ours").mint();
     let signature = token.rsplit('.').next().unwrap();
