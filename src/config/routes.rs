@@ -11,6 +11,7 @@ use super::error::{closest, one_of, shown};
 use super::place::KeyPath;
 use super::{raw, rules};
 use crate::gateway::settings::{RouteSettings, Timeouts, UpstreamSettings, UpstreamTls};
+use crate::gateway::tls;
 use crate::oauth::ids::{Audience, Issuer, PublicOrigin, ResourceUri};
 use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
 use crate::policy::rule::{Default as Otherwise, Visibility};
@@ -314,8 +315,8 @@ fn upstream_tls(tls: &raw::UpstreamTls, path: &KeyPath, checks: &mut Checks<'_>)
     }
     let server_name = match &tls.server_name {
         Some(name) => {
-            let read = rustls::pki_types::ServerName::try_from(name.as_str());
-            let read = read.map_err(|_| "a host name or an IP address, without port").map(|_| name.clone());
+            let expected = "a host name or an IP address, without port";
+            let read = tls::is_server_name(name).then(|| name.clone()).ok_or(expected);
             checks.value(&path.key("server_name"), name, read).map(Some)
         }
         None => Some(None),

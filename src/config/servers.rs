@@ -5,21 +5,7 @@ use super::error::shown;
 use super::place::KeyPath;
 use super::raw;
 use crate::oauth::ids::Issuer;
-use crate::token::{Algorithm, ClaimPath, IssuerSettings, KeySource};
-
-/// All that are accepted, with the names they have in a file. Neither `none` nor HMAC is among them: with HMAC the
-/// public key would be the secret, and everyone could sign (RFC 8725 §3.1).
-const ALGORITHMS: [(&str, Algorithm); 9] = [
-    ("RS256", Algorithm::RS256),
-    ("RS384", Algorithm::RS384),
-    ("RS512", Algorithm::RS512),
-    ("PS256", Algorithm::PS256),
-    ("PS384", Algorithm::PS384),
-    ("PS512", Algorithm::PS512),
-    ("ES256", Algorithm::ES256),
-    ("ES384", Algorithm::ES384),
-    ("EdDSA", Algorithm::EdDSA),
-];
+use crate::token::{ALGORITHMS, Algorithm, ClaimPath, IssuerSettings, KeySource};
 
 /// Those that could be read; what is wrong with the others is reported.
 pub(super) fn authorization_servers(

@@ -187,7 +187,7 @@ fn authorization_servers() {
         matches!(check("jwks_uri: \"https://a.example/jwks?v=1\"").keys, KeySource::Uri(uri) if uri.ends_with("?v=1"))
     );
     assert!(matches!(check("jwks_file: Cargo.toml").keys, KeySource::File(_)));
-    assert_eq!(check("algorithms: [ES256]").algorithms, [jsonwebtoken::Algorithm::ES256]);
+    assert_eq!(check("algorithms: [ES256]").algorithms, [crate::token::Algorithm::ES256]);
     assert_eq!(check("").algorithms.len(), 9);
     assert_eq!(check("leeway_secs: 0").leeway_secs, 0);
     assert_eq!(check("").leeway_secs, 30);

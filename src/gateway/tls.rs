@@ -13,6 +13,12 @@ use rustls::{ClientConfig, ConfigBuilder, RootCertStore, ServerConfig, Supported
 
 use super::settings::UpstreamTls;
 
+/// Whether a certificate can be checked against `name`: a host name or an IP address.
+#[must_use]
+pub fn is_server_name(name: &str) -> bool {
+    rustls::pki_types::ServerName::try_from(name).is_ok()
+}
+
 /// Reads certificate chain and key (PEM). ALPN h2 and http/1.1.
 pub fn server_config(certificate: &Path, private_key: &Path) -> Result<Arc<ServerConfig>, String> {
     let chain = read_chain(certificate)?;

@@ -15,8 +15,7 @@ use crate::policy::Permit;
 use crate::rejection::{Cause, Denial, Failure, Rejection};
 use crate::token::{Principal, clock};
 
-/// The record of one request. Written when it is finished, or when it is dropped unfinished: the client went away, or
-/// the request ended in a panic.
+/// The record of one request. Written when it is finished, or when it is dropped unfinished: the client went away.
 #[derive(Debug)]
 pub struct Trail {
     record: Record,
@@ -223,9 +222,9 @@ impl Drop for Trail {
             return;
         }
         if std::thread::panicking() {
-            // The client did not leave: `Gateway::handle` catches the panic and answers for us.
+            // The pipeline answers 500 for it.
             self.rejected(&Failure::Internal { detail: "panic" }.into());
-            self.record.status = StatusCode::INTERNAL_SERVER_ERROR.as_u16();
+            self.status(StatusCode::INTERNAL_SERVER_ERROR);
             self.end(End::Complete);
         } else {
             self.end(End::ClientGone);

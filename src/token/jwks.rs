@@ -9,10 +9,10 @@ use aws_lc_rs::digest;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ParsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, DecodingKey};
+use jsonwebtoken::DecodingKey;
 use serde_json::{Map, Value};
 
-use super::rsa;
+use super::{ALGORITHMS, Algorithm, rsa};
 use crate::mcp::strict;
 
 /// The largest document read.
@@ -212,18 +212,7 @@ fn read_key(entry: &Value, allowed: &[Algorithm]) -> Result<Key, &'static str> {
 
 /// The asymmetric algorithm of this name, exactly.
 pub(super) fn algorithm(name: &str) -> Option<Algorithm> {
-    const SUPPORTED: [(&str, Algorithm); 9] = [
-        ("RS256", Algorithm::RS256),
-        ("RS384", Algorithm::RS384),
-        ("RS512", Algorithm::RS512),
-        ("PS256", Algorithm::PS256),
-        ("PS384", Algorithm::PS384),
-        ("PS512", Algorithm::PS512),
-        ("ES256", Algorithm::ES256),
-        ("ES384", Algorithm::ES384),
-        ("EdDSA", Algorithm::EdDSA),
-    ];
-    SUPPORTED.iter().find(|(supported, _)| *supported == name).map(|(_, algorithm)| *algorithm)
+    ALGORITHMS.iter().find(|(supported, _)| *supported == name).map(|(_, algorithm)| *algorithm)
 }
 
 fn lists_verify(operations: &Value) -> bool {

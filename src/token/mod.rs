@@ -22,7 +22,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::task::JoinSet;
 
-/// A signature algorithm of RFC 7518, as settings name them.
 pub use jsonwebtoken::Algorithm;
 pub use principal::{ClaimPath, Principal};
 
@@ -35,6 +34,20 @@ use clock::Clock;
 use jwt::Jws;
 use keys::IssuerKeys;
 use refresh::Refresher;
+
+/// All algorithms that are accepted, with their names (RFC 7518 §3.1, RFC 8037 §3.1). Neither `none` nor HMAC is among them:
+/// with HMAC the public key would be the secret, and everyone could sign (RFC 8725 §3.1).
+pub const ALGORITHMS: [(&str, Algorithm); 9] = [
+    ("RS256", Algorithm::RS256),
+    ("RS384", Algorithm::RS384),
+    ("RS512", Algorithm::RS512),
+    ("PS256", Algorithm::PS256),
+    ("PS384", Algorithm::PS384),
+    ("PS512", Algorithm::PS512),
+    ("ES256", Algorithm::ES256),
+    ("ES384", Algorithm::ES384),
+    ("EdDSA", Algorithm::EdDSA),
+];
 
 /// One authorization server, as configured.
 #[derive(Debug, Clone)]

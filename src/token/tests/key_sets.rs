@@ -3,7 +3,7 @@
 use super::super::jwks::{Import, read};
 use super::*;
 
-fn import(keys: Value) -> Import {
+fn import(keys: &Value) -> Import {
     read(json!({"keys": keys}).to_string().as_bytes(), &issuer(ISSUER).algorithms, None).unwrap()
 }
 
@@ -19,7 +19,7 @@ fn one_unusable_key_does_not_spoil_the_others() {
     let rsa = || json!({"kty": "RSA", "kid": "rsa", "n": RSA_MODULUS, "e": "AQAB"});
     let check = |base: Value, patch: Value, usable: bool| {
         let key = patched(base, &patch);
-        let import = import(json!([key, Signer::es256("beside").jwk()]));
+        let import = import(&json!([key, Signer::es256("beside").jwk()]));
         assert!(import.set.by_kid("beside").is_some(), "{key}");
         assert_eq!(import.set.len(), if usable { 2 } else { 1 }, "{key}");
         assert_eq!(import.ignored.len(), usize::from(!usable), "{key}");
@@ -93,7 +93,7 @@ fn patched(base: Value, patch: &Value) -> Value {
 #[test]
 fn two_keys_of_one_identifier_are_both_ignored() {
     let (one, two, other) = (Signer::es256("same"), Signer::es256("same"), Signer::es256("other"));
-    let import = import(json!([one.jwk(), two.jwk(), other.jwk()]));
+    let import = import(&json!([one.jwk(), two.jwk(), other.jwk()]));
     assert_eq!(import.set.len(), 1);
     assert!(import.set.by_kid("same").is_none());
     assert_eq!(import.ignored.iter().map(|(place, _)| *place).collect::<Vec<_>>(), [0, 1]);
@@ -102,14 +102,14 @@ fn two_keys_of_one_identifier_are_both_ignored() {
 #[test]
 fn the_same_key_twice_is_one_key() {
     let key = Signer::es256("same");
-    let import = import(json!([key.jwk(), key.jwk()]));
+    let import = import(&json!([key.jwk(), key.jwk()]));
     assert_eq!((import.set.len(), import.ignored.len()), (1, 0));
 }
 
 #[test]
 fn a_key_for_encryption_does_not_shadow_one_for_signatures() {
     let key = Signer::es256("same");
-    let import = import(json!([patched(Signer::es256("same").jwk(), &json!({"use": "enc"})), key.jwk()]));
+    let import = import(&json!([patched(Signer::es256("same").jwk(), &json!({"use": "enc"})), key.jwk()]));
     assert!(import.set.by_kid("same").is_some());
 }
 
@@ -150,7 +150,7 @@ fn a_key_is_another_key_under_another_name() {
     let key = Signer::es256("name");
     let mut renamed = key.jwk();
     renamed["kid"] = json!("other name");
-    let import = import(json!([key.jwk(), renamed]));
+    let import = import(&json!([key.jwk(), renamed]));
     let prints: Vec<_> = ["name", "other name"].map(|kid| import.set.by_kid(kid).unwrap().fingerprint()).into();
     assert_ne!(prints[0], prints[1]);
 }

@@ -232,6 +232,7 @@ fn issuer(name: &str) -> IssuerSettings {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is compared with what `World::fault` gives")]
 fn invalid(fault: TokenFault) -> Option<TokenError> {
     Some(TokenError::Invalid(fault))
 }

@@ -368,9 +368,9 @@ fn a_public_key_is_no_secret() {
     let SigningKey::Es256(pair) = &signer.key else { panic!("ES256") };
     let point = pair.public_key().as_ref();
     for secret in [document.as_bytes(), point, &point[1..], signer.jwk().to_string().as_bytes(), b""] {
-        let signed = format!("{}.{}", b64(r#"{"alg":"HS256","kid":"k1"}"#), b64(good_claims().to_string()));
-        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), signed.as_bytes());
-        assert_eq!(jwt::verify_jws(&format!("{signed}.{}", b64(tag)), &keys), Err(Algorithm));
+        let message = format!("{}.{}", b64(r#"{"alg":"HS256","kid":"k1"}"#), b64(good_claims().to_string()));
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), message.as_bytes());
+        assert_eq!(jwt::verify_jws(&format!("{message}.{}", b64(tag)), &keys), Err(Algorithm));
     }
 }
 
