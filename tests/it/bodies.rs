@@ -73,7 +73,7 @@ async fn what_is_not_one_json_value() {
         (r#"{"jsonrpc":"2.0","id":1,"method":"ping"}x"#, -32700),
         ("\u{feff}{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}", -32700),
         (r#"{"jsonrpc":"2.0","id":1,"method":"ping",}"#, -32700),
-        (r#"{'jsonrpc':'2.0','id':1,'method':'ping'}"#, -32700),
+        (r"{'jsonrpc':'2.0','id':1,'method':'ping'}", -32700),
         (r#"{"jsonrpc":"2.0","id":1,"method":"ping"/* */}"#, -32700),
         (r#"{"jsonrpc":"2.0","id":NaN,"method":"ping"}"#, -32700),
         (r#"{"jsonrpc":"2.0","id":01,"method":"ping"}"#, -32700),

@@ -278,9 +278,8 @@ async fn everything_is_the_same_by_h2() {
 
 /// Two routes to one server, neither with a challenge scope.
 fn two_routes() -> String {
-    let mut file = format!("{HEAD}routes:\n");
-    for (name, path) in [("first", PATH), ("second", "/second/mcp")] {
-        file.push_str(&format!("  - name: {name}\n    path: {path}\n    upstream: {{upstream}}\n    default: allow\n"));
-    }
-    file
+    let route = |name: &str, path: &str| {
+        format!("  - name: {name}\n    path: {path}\n    upstream: {{upstream}}\n    default: allow\n")
+    };
+    format!("{HEAD}routes:\n{}{}", route("first", PATH), route("second", "/second/mcp"))
 }

@@ -179,14 +179,14 @@ impl Request {
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
         for (name, value) in &self.headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            head.extend([name, ": ", value, "\r\n"]);
         }
         let framed = |name: &&(String, String)| {
             name.0.eq_ignore_ascii_case("content-length") || name.0.eq_ignore_ascii_case("transfer-encoding")
         };
         let body = self.body.as_deref().unwrap_or_default();
         if self.body.is_some() && self.headers.iter().find(framed).is_none() {
-            head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+            head.extend(["Content-Length: ", &body.len().to_string(), "\r\n"]);
         }
         head.push_str("\r\n");
         [head.as_bytes(), body].concat()

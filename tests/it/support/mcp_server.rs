@@ -255,7 +255,7 @@ impl Answer {
     fn head(&self, framing: &str) -> Vec<u8> {
         let mut head = format!("HTTP/1.1 {} Answer\r\n", self.status);
         for (name, value) in &self.headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            head.extend([name, ": ", value, "\r\n"]);
         }
         head.push_str(framing);
         head.push_str("\r\n");
@@ -337,7 +337,7 @@ async fn connection(mut wire: Wire, shared: Arc<Shared>) {
         };
         let mut start = head.start.split(' ').map(str::to_owned);
         let (method, target) = (start.next().unwrap_or_default(), start.next().unwrap_or_default());
-        let answer = shared.record(Seen { method, target, head, body });
+        let answer = shared.record(&Seen { method, target, head, body });
         if give(&mut wire, answer, &shared).await.is_none() {
             return;
         }
@@ -422,7 +422,7 @@ impl Shared {
         }
     }
 
-    fn record(&self, request: Seen) -> Answer {
+    fn record(&self, request: &Seen) -> Answer {
         let mut state = self.state.lock().unwrap();
         let mut faults = Vec::new();
         if state.seen.len() >= state.permitted {
@@ -438,7 +438,7 @@ impl Shared {
         let answer = state.queue.pop_front();
         self.arrived.send_modify(|arrived| *arrived += 1);
         drop(state);
-        answer.unwrap_or_else(|| standard_answer(&request))
+        answer.unwrap_or_else(|| standard_answer(request))
     }
 }
 

@@ -18,10 +18,8 @@ pub(crate) use mcp_server::{Answer, McpServer};
 
 /// Waits for `future`, and fails the test that would otherwise wait for ever.
 pub(crate) async fn within<F: Future>(what: &str, future: F) -> F::Output {
-    match tokio::time::timeout(WAIT_MAX, future).await {
-        Ok(output) => output,
-        Err(_) => panic!("{what}: nothing after {WAIT_MAX:?}"),
-    }
+    let waited = tokio::time::timeout(WAIT_MAX, future).await;
+    waited.unwrap_or_else(|_| panic!("{what}: nothing after {WAIT_MAX:?}"))
 }
 
 /// Far above what any step takes on a loaded machine: it bounds a broken test and decides nothing.
