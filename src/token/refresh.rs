@@ -133,7 +133,9 @@ impl Refresher {
         };
         let answer = discovery::get(self.fetch.as_ref(), &url).await?;
         let set = self.import(&answer.body).map_err(|reason| format!("{url}: {reason}"))?;
-        Ok((set, fresh(answer.max_age)))
+        // However fresh they say they are, the keys are fetched again before they count as stale.
+        let stale_max = Duration::from_secs(self.settings.keys_stale_secs_max);
+        Ok((set, fresh(answer.max_age).min(stale_max)))
     }
 
     /// Where the keys are; where they were, if the metadata cannot be had.

@@ -263,6 +263,20 @@ async fn keys_are_refreshed_ahead_of_expiry_and_not_too_often() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn keys_do_not_go_stale_while_refreshing_succeeds() {
+    let signer = Signer::es256("k1");
+    let settings = IssuerSettings { keys_stale_secs_max: 60, ..issuer(ISSUER) };
+    let world = World::start(vec![settings], &[(JWKS_URL, Answer::Aged(jwks(&[&signer]), secs(3600)))]);
+    assert_eq!(world.fault(&signer.good()).await, None);
+    // Without `kid`, so that no request brings the keys back.
+    let without_kid = signer.token(&json!({"kid": ABSENT}), &json!({"exp": NOW + 7200}));
+    for minute in 1..60 {
+        sleep(secs(61)).await;
+        assert_eq!(world.fault(&without_kid).await, None, "in minute {minute}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_dropped_validator_fetches_no_more() {
     let signer = Signer::es256("k1");
     let world = World::with_keys(&[&signer]);
