@@ -48,14 +48,15 @@ impl TokenCache {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
     use crate::oauth::ids::Issuer;
     use crate::token::claims::Claims;
     use crate::token::{IssuerSettings, KeySource};
 
-    #[test]
-    fn the_cache_is_bounded_in_bytes() {
-        let settings = IssuerSettings {
+    fn settings() -> IssuerSettings {
+        IssuerSettings {
             issuer: Issuer::parse("https://as.example").unwrap(),
             keys: KeySource::Discovered,
             algorithms: Vec::new(),
@@ -63,9 +64,13 @@ mod tests {
             leeway_secs: 0,
             keys_stale_secs_max: 0,
             keys_cooldown_secs: 0,
-        };
+        }
+    }
+
+    #[test]
+    fn the_cache_is_bounded_in_bytes() {
         let payload = br#"{"iss":"https://as.example","sub":"ada","aud":"a","exp":1,"more":["x",{"y":"z"}]}"#;
-        let verdict = Claims::read(payload).unwrap().into_verdict(&settings, [0; 32]).unwrap();
+        let verdict = Claims::read(payload).unwrap().into_verdict(&settings(), [0; 32]).unwrap();
         let verdict = Arc::new(verdict);
         let weight = verdict.weight_bytes() as u64;
         assert!(weight > 1024, "an estimate errs upwards: {weight}");
@@ -77,5 +82,40 @@ mod tests {
         let none = TokenCache::new(0);
         none.insert(token_digest("x"), verdict);
         assert_eq!(none.count(), 0);
+    }
+
+    /// What a value takes at least: what it has allocated, without what the allocator adds.
+    fn least_bytes(value: &Value) -> usize {
+        let allocated = match value {
+            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+            Value::String(text) => text.capacity(),
+            Value::Array(items) => {
+                let spare = (items.capacity() - items.len()) * size_of::<Value>();
+                spare + items.iter().map(least_bytes).sum::<usize>()
+            }
+            Value::Object(members) => {
+                members.iter().map(|(name, value)| size_of::<String>() + name.capacity() + least_bytes(value)).sum()
+            }
+        };
+        size_of::<Value>() + allocated
+    }
+
+    #[test]
+    fn no_token_takes_more_than_it_is_estimated_at() {
+        let check = |more: &str| {
+            let payload = format!(r#"{{"iss":"https://as.example","aud":"a","exp":1,{more}}}"#);
+            let claims = Claims::read(payload.as_bytes()).unwrap();
+            let verdict = claims.into_verdict(&settings(), [0; 32]).unwrap();
+            let names = verdict.verified.subject.as_ref().map_or(0, String::capacity)
+                + verdict.verified.client.as_ref().map_or(0, String::capacity);
+            let least = least_bytes(&verdict.verified.claims) + names;
+            assert!(verdict.weight_bytes() >= least, "{} < {least}", verdict.weight_bytes());
+        };
+        check(r#""sub":"ada""#);
+        check(&format!(r#""sub":"{0}","client_id":"{0}""#, "a".repeat(3_000)));
+        check(&format!(r#""sub":"ada","zeros":[0{}]"#, ",0".repeat(2_048)));
+        check(&format!(r#""sub":"ada","texts":["a"{}]"#, r#","a""#.repeat(1_024)));
+        check(&format!(r#""sub":"ada","lists":[[0]{}]"#, ",[0]".repeat(1_024)));
+        check(&format!(r#""sub":"ada","maps":[{{}}{}]"#, r#",{"":0}"#.repeat(512)));
     }
 }

@@ -151,7 +151,9 @@ impl Verdict {
     pub(super) fn weight_bytes(&self) -> usize {
         let audience: usize = self.audience.iter().map(|audience| audience.len() + 24).sum();
         let scopes: usize = self.verified.scopes.iter().map(|scope| scope.as_str().len() + 64).sum();
-        512 + audience + scopes + weight_bytes(&self.verified.claims)
+        let names = [&self.verified.subject, &self.verified.client];
+        let names: usize = names.into_iter().flatten().map(String::len).sum();
+        512 + audience + scopes + names + weight_bytes(&self.verified.claims)
     }
 }
 
@@ -213,12 +215,13 @@ fn strings(items: &[Value]) -> Result<impl Iterator<Item = &str>, TokenFault> {
     Ok(items.iter().filter_map(Value::as_str))
 }
 
-/// An estimate that errs upwards: the nodes of a map are allocated for several members at a time.
+/// An estimate that errs upwards: the nodes of a map are allocated for several members at a time, and an array for up to
+/// twice as many items as it has, four at least.
 fn weight_bytes(value: &Value) -> usize {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => 32,
         Value::String(text) => 32 + text.len(),
-        Value::Array(items) => 64 + items.iter().map(weight_bytes).sum::<usize>(),
+        Value::Array(items) => 160 + items.iter().map(|item| 32 + weight_bytes(item)).sum::<usize>(),
         Value::Object(members) => {
             let members: usize = members.iter().map(|(name, value)| 64 + name.len() + weight_bytes(value)).sum();
             768 + members
