@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::{Fetch, Fetched, jwks};
+use super::{Fetch, FetchError, Fetched, jwks};
 use crate::mcp::strict;
 use crate::oauth::ids::is_loopback_host;
 
@@ -50,7 +50,7 @@ pub(super) async fn get(fetch: &dyn Fetch, url: &str) -> Result<Fetched, String>
     }
     let answer = match tokio::time::timeout(GET_TIMEOUT, fetch.get(url)).await {
         Ok(Ok(answer)) => answer,
-        Ok(Err(error)) => return Err(format!("{url}: {}", error.0)),
+        Ok(Err(FetchError(reason))) => return Err(format!("{url}: {reason}")),
         Err(_) => return Err(format!("{url}: no answer in time")),
     };
     if answer.status != 200 {

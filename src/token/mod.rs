@@ -120,7 +120,7 @@ pub struct Fetched {
     pub max_age: Option<Duration>,
 }
 
-/// Why a fetch failed, in words for the log.
+/// Why a fetch failed, in words for the log; the URL is not among them.
 #[derive(Debug, Clone)]
 pub struct FetchError(pub String);
 
