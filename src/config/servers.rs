@@ -5,7 +5,7 @@ use super::error::shown;
 use super::place::KeyPath;
 use super::raw;
 use crate::oauth::ids::Issuer;
-use crate::token::{ALGORITHMS, Algorithm, ClaimPath, IssuerSettings, KeySource};
+use crate::token::{self, ALGORITHMS, Algorithm, ClaimPath, IssuerSettings, KeySource};
 
 /// Those that could be read; what is wrong with the others is reported.
 pub(super) fn authorization_servers(
@@ -39,6 +39,12 @@ fn authorization_server(
     let issuer = checks.value(&path.key("issuer"), &server.issuer, Issuer::parse(&server.issuer));
     let keys = key_source(server, path, checks);
     let algorithms = algorithms(server.algorithms.as_deref(), &path.key("algorithms"), checks);
+    if let (Some(KeySource::File(file)), Some(algorithms)) = (&keys, &algorithms)
+        && let Err(reason) = token::check_key_file(file, algorithms)
+    {
+        let found = format!("{} is not a key set that can be used: {reason}", shown(&file.display().to_string()));
+        checks.refuse(&path.key("jwks_file"), found, "a JWK Set (RFC 7517) with a public key for `algorithms`");
+    }
     let scope_claims = scope_claims(server.scope_claims.as_deref(), &path.key("scope_claims"), checks);
     let leeway_secs = checks.number(&path.key("leeway_secs"), server.leeway_secs, 0..=60).unwrap_or(30);
     let at = path.key("keys");

@@ -7,6 +7,9 @@ use crate::gateway::settings::RouteSettings;
 use crate::token::KeySource;
 
 const FULL: &str = include_str!("../../config/full.yaml");
+/// An example of RFC 7517 §A.1.
+const KEYS: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+    "y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM","use":"sig","kid":"1"}]}"#;
 const RAW: &str = include_str!("raw.rs");
 
 /// The smallest file, with `top` before it and `route` at the end of its route.
@@ -186,7 +189,10 @@ fn authorization_servers() {
     assert!(
         matches!(check("jwks_uri: \"https://a.example/jwks?v=1\"").keys, KeySource::Uri(uri) if uri.ends_with("?v=1"))
     );
-    assert!(matches!(check("jwks_file: Cargo.toml").keys, KeySource::File(_)));
+    let key_file = std::env::temp_dir().join(format!("gatepost-config-{}.json", std::process::id()));
+    std::fs::write(&key_file, KEYS).expect("written");
+    let key_file = key_file.display();
+    assert!(matches!(check(&format!("jwks_file: {key_file}")).keys, KeySource::File(_)));
     assert_eq!(check("algorithms: [ES256]").algorithms, [crate::token::Algorithm::ES256]);
     assert_eq!(check("").algorithms.len(), 9);
     assert_eq!(check("leeway_secs: 0").leeway_secs, 0);
@@ -199,6 +205,8 @@ fn authorization_servers() {
     refused("jwks_uri: http://a.example/jwks", "jwks_uri", "not accepted");
     refused("jwks_uri: https://joe:hunter2@a.example/jwks", "jwks_uri", "https://…@a.example");
     refused("jwks_uri: /jwks", "jwks_uri", "not accepted");
+    refused("jwks_file: Cargo.toml", "jwks_file", "is not a key set");
+    refused(&format!("jwks_file: {key_file}, algorithms: [RS256]"), "jwks_file", "no algorithm that is allowed");
     refused("jwks_file: none", "jwks_file", "cannot be read");
     for algorithm in ["none", "HS256", "HS384", "HS512", "es256", "\"\"", "ES512"] {
         refused(&format!("algorithms: [{algorithm}]"), "algorithms[0]", "never accepted");
@@ -211,6 +219,7 @@ fn authorization_servers() {
     let twice = "authorization_servers: [{issuer: https://a.example}, {issuer: https://a.example}]\nroutes: [{name: a, \
                  path: /a, upstream: http://127.0.0.1:1/}]\n";
     assert!(read(twice).expect_err("twice").contains("given twice"));
+    std::fs::remove_file(key_file.to_string()).expect("removed");
 }
 
 #[test]

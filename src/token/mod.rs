@@ -14,7 +14,7 @@ mod rsa;
 mod selftest;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,6 +66,11 @@ pub struct IssuerSettings {
     pub keys_stale_secs_max: u64,
     /// At most one refresh for an unknown key in this time.
     pub keys_cooldown_secs: u64,
+}
+
+/// Whether a key file can be used now: it is read and holds a key for one of `algorithms`. The error says why not.
+pub fn check_key_file(path: &Path, algorithms: &[Algorithm]) -> Result<(), String> {
+    refresh::check_file(path, algorithms)
 }
 
 /// Where an issuer's keys come from.

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::jwks::{self, Fingerprint, KeySet};
 use super::keys::IssuerKeys;
-use super::{Fetch, IssuerSettings, KeySource, discovery};
+use super::{Algorithm, Fetch, IssuerSettings, KeySource, discovery};
 
 /// Bounds of how long an answer counts as fresh, whatever it says of itself.
 const FRESH_MIN: Duration = Duration::from_mins(1);
@@ -61,7 +61,7 @@ impl Refresher {
         };
         if let KeySource::File(path) = &refresher.settings.keys {
             let path = path.clone();
-            let document = read_file(&path)?;
+            let document = read_file(&path).map_err(|reason| format!("{}: {reason}", path.display()))?;
             let set = refresher.import(&document).map_err(|reason| format!("{}: {reason}", path.display()))?;
             refresher.keys.end_round(Some(set));
             refresher.keys_due = now + FILE_PERIOD;
@@ -124,9 +124,11 @@ impl Refresher {
         let source = self.settings.keys.clone();
         let url = match source {
             KeySource::File(path) => {
+                let name = path.display().to_string();
                 let document = tokio::task::spawn_blocking(move || read_file(&path)).await;
-                let document = document.map_err(|_| "reading the key file was cut short".to_owned())??;
-                return Ok((self.import(&document)?, FILE_PERIOD));
+                let document = document.unwrap_or_else(|_| Err("reading was cut short".to_owned()));
+                let set = document.and_then(|document| self.import(&document));
+                return Ok((set.map_err(|reason| format!("{name}: {reason}"))?, FILE_PERIOD));
             }
             KeySource::Uri(url) => url,
             KeySource::Discovered => self.key_url().await?,
@@ -181,19 +183,12 @@ impl Refresher {
         if let Some(known) = known.as_ref().filter(|_| self.document == Some(digest)) {
             return Ok(Arc::clone(known));
         }
-        let import = jwks::read(document, &self.settings.algorithms, known.as_deref())?;
-        // Places and reasons only: what the document says of itself does not belong in a log line.
-        let ignored: Vec<String> =
-            import.ignored.iter().map(|(place, reason)| format!("keys[{place}]: {reason}")).collect();
-        let ignored = ignored.join("; ");
-        if import.set.is_empty() {
-            return Err(format!("the key set has no usable key ({ignored})"));
-        }
+        let (set, ignored) = read_set(document, &self.settings.algorithms, known.as_deref())?;
         if !ignored.is_empty() {
             self.log(format!("keys ignored: {ignored}"));
         }
         self.document = Some(digest);
-        Ok(Arc::new(import.set))
+        Ok(Arc::new(set))
     }
 
     fn log(&mut self, message: String) {
@@ -204,13 +199,31 @@ impl Refresher {
     }
 }
 
+/// The usable keys of a document, at least one, and which others were ignored.
+fn read_set(document: &[u8], algorithms: &[Algorithm], previous: Option<&KeySet>) -> Result<(KeySet, String), String> {
+    let import = jwks::read(document, algorithms, previous)?;
+    // Places and reasons only: what the document says of itself does not belong in a log line.
+    let ignored: Vec<String> =
+        import.ignored.iter().map(|(place, reason)| format!("keys[{place}]: {reason}")).collect();
+    let ignored = ignored.join("; ");
+    if import.set.is_empty() {
+        return Err(format!("the key set has no usable key ({ignored})"));
+    }
+    Ok((import.set, ignored))
+}
+
+/// Whether a key file holds a usable key; the error says why not.
+pub(super) fn check_file(path: &Path, algorithms: &[Algorithm]) -> Result<(), String> {
+    read_set(&read_file(path)?, algorithms, None).map(drop)
+}
+
 /// A key file's bytes.
 fn read_file(path: &Path) -> Result<Vec<u8>, String> {
     use std::io::Read as _;
     let limit = jwks::DOCUMENT_BYTES_MAX as u64 + 1;
     let mut document = Vec::new();
     let read = std::fs::File::open(path).and_then(|file| file.take(limit).read_to_end(&mut document));
-    read.map_err(|error| format!("{}: {error}", path.display()))?;
+    read.map_err(|error| error.to_string())?;
     Ok(document)
 }
 
