@@ -9,6 +9,7 @@ mod place;
 mod raw;
 mod routes;
 mod rules;
+mod scalar;
 mod secret;
 mod servers;
 mod yaml;

@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError};
 
 use super::error::{Problem, shown};
+use super::scalar::Scalar;
 
 /// How deep lists and maps may nest.
 const DEPTH_MAX: usize = 32;
@@ -38,14 +39,17 @@ pub(super) struct Node {
     /// Where its key stands; for what has no key, where it stands itself.
     key: Place,
     value: Place,
-    shape: Shape,
+    pub(super) shape: Shape,
 }
 
+/// What a value is.
 #[derive(Debug)]
-enum Shape {
+pub(super) enum Shape {
     /// The text, and whether it stands without quotes.
     Scalar(String, bool),
+    /// The entries, in order.
     List(Vec<Node>),
+    /// The keys, in order; each is a text.
     Map(IndexMap<String, Node>),
 }
 
@@ -151,9 +155,7 @@ impl Node {
     pub(super) fn describe(&self, path: &KeyPath) -> String {
         match &self.find(path).0.shape {
             // In quotes it would look as if it were a text already.
-            Shape::Scalar(text, true) if matches!(text.as_str(), "true" | "false") || text.parse::<f64>().is_ok() => {
-                text.chars().take(40).collect()
-            }
+            Shape::Scalar(text, plain) if Scalar::of(text, *plain) != Scalar::Text => text.chars().take(40).collect(),
             Shape::Scalar(text, _) => shown(text),
             Shape::List(_) => "a list".to_owned(),
             Shape::Map(_) => "a map".to_owned(),
@@ -261,7 +263,7 @@ impl Reader {
             return self.map_key(text, plain, place);
         }
         let key = self.step_into(place);
-        if plain && matches!(text, "" | "~" | "null" | "Null" | "NULL") && !self.open.is_empty() {
+        if Scalar::of(text, plain) == Scalar::Nothing && !self.open.is_empty() {
             // Read as "not there" it would turn into a default that nobody wrote.
             let expected = "a value; remove the key for its default, write [] for an empty list";
             let place = if text.is_empty() { key } else { place };
@@ -277,6 +279,11 @@ impl Reader {
         if plain && text == "<<" {
             let expected = "every key written where it applies; merge keys are not read";
             return Err(Problem::at(place, path, "a merge key", expected));
+        }
+        if Scalar::of(text, plain) != Scalar::Text {
+            let found = format!("the key {} is not a text", text.chars().take(40).collect::<String>());
+            let expected = "a key that is a text; a number or a word such as `true` needs quotes to be one";
+            self.problems.push(Problem::at(place, path.clone(), found, expected));
         }
         let Some(Open { shape: Shape::Map(map), pending, .. }) = self.open.last_mut() else {
             return Ok(());

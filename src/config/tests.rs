@@ -176,6 +176,23 @@ fn keys_of_later_versions_are_unknown() {
 }
 
 #[test]
+fn numbers_and_words_of_yaml_are_no_texts() {
+    for scope in ["1", "007", "-1", "+1", "1.5", "1e3", "0x1F", "0o17", "0b1", ".nan", "-.inf", "true", "True", "FALSE"]
+    {
+        refused("", &format!("required_scopes: [{scope}]"), "routes[0].required_scopes[0]", "is not a text");
+        let errors = read(&file(&format!("scope_hierarchy: {{{scope}: [a]}}"), "")).expect_err(scope);
+        assert!(errors.contains("1:19: ") && errors.contains("needs quotes"), "{errors}");
+    }
+    for scope in ["\"1\"", "'true'", "no", "on", "y", "2024-01-01", "12:30", "1.2.3", "0xg", "1_000", "nan", "inf", "+"]
+    {
+        accepted("", &format!("required_scopes: [x, {scope}]"));
+    }
+    for number in ["010", "0x10", "0o10", "+8", "8.0", "8e0", "1_0"] {
+        refused(&format!("threads: {number}"), "", "threads", "is not a whole number");
+    }
+}
+
+#[test]
 fn authorization_servers() {
     let server = |keys: &str| {
         format!(

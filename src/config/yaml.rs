@@ -1,17 +1,22 @@
-//! From text to the file as written. The only place that knows `serde_yaml`, so that a successor changes this file alone.
+//! From text to the file as written. The text is read once, by `place`: with a second reader, the two could differ about
+//! what it says, and one of them would be the one that people know.
 
+use serde::de::value::{Error, MapDeserializer, SeqDeserializer};
+use serde::de::{self, Deserializer, IntoDeserializer, Visitor};
+use serde::forward_to_deserialize_any;
 use serde_path_to_error::Segment;
 
 use super::error::{Problem, closest, one_of, shown};
-use super::place::{self, KeyPath, Node, Place};
+use super::place::{self, KeyPath, Node, Shape};
 use super::raw::File;
+use super::scalar::Scalar;
 
 /// Reads the file as written and where everything in it stands.
 pub(super) fn read(text: &str) -> Result<(File, Node), Vec<Problem>> {
+    // Some editors begin every file with a byte order mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let tree = place::read(text)?;
-    // Through `Value`, errors are about values alone: the place comes from `tree`, which knows it exactly.
-    let value: serde_yaml::Value = serde_yaml::from_str(text).map_err(|error| vec![syntax(&error)])?;
-    match serde_path_to_error::deserialize(value) {
+    match serde_path_to_error::deserialize::<_, File>(&tree) {
         Ok(file) => Ok((file, tree)),
         Err(error) => {
             let path = key_path(error.path());
@@ -20,16 +25,56 @@ pub(super) fn read(text: &str) -> Result<(File, Node), Vec<Problem>> {
     }
 }
 
-/// What the second parser refuses and the first one read.
-fn syntax(error: &serde_yaml::Error) -> Problem {
-    let place =
-        error.location().map_or(Place::START, |location| Place { line: location.line(), column: location.column() });
-    Problem::at(
-        place,
-        KeyPath::default(),
-        "this is not YAML that can be relied on",
-        "simpler YAML: quote the text here",
-    )
+impl<'de> Deserializer<'de> for &'de Node {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match &self.shape {
+            Shape::Scalar(text, plain) => match Scalar::of(text, *plain) {
+                Scalar::Nothing => visitor.visit_unit(),
+                Scalar::Bool(value) => visitor.visit_bool(value),
+                Scalar::Whole(number) => visitor.visit_u64(number),
+                Scalar::OtherNumber => visitor.visit_f64(f64::NAN),
+                Scalar::Text => visitor.visit_borrowed_str(text),
+            },
+            Shape::List(list) => visitor.visit_seq(SeqDeserializer::new(list.iter())),
+            Shape::Map(map) => {
+                visitor.visit_map(MapDeserializer::new(map.iter().map(|(key, node)| (key.as_str(), node))))
+            }
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        match &self.shape {
+            Shape::Scalar(text, plain) if Scalar::of(text, *plain) == Scalar::Text => {
+                visitor.visit_enum(text.as_str().into_deserializer())
+            }
+            Shape::Scalar(..) | Shape::List(_) | Shape::Map(_) => {
+                Err(de::Error::invalid_type(de::Unexpected::Other("no word"), &visitor))
+            }
+        }
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
+        newtype_struct seq tuple tuple_struct map struct identifier ignored_any
+    }
+}
+
+impl<'de> IntoDeserializer<'de, Error> for &'de Node {
+    type Deserializer = Self;
+    fn into_deserializer(self) -> Self {
+        self
+    }
 }
 
 fn key_path(path: &serde_path_to_error::Path) -> KeyPath {
@@ -60,7 +105,7 @@ fn mismatch(tree: &Node, path: KeyPath, message: &str) -> Problem {
     }
     match message.rsplit_once(", expected ") {
         Some((_, expected)) => {
-            // A value of another kind than text, where a word is expected: serde_yaml does not say which words.
+            // A value of another kind than text, where a word is expected: serde does not say which words.
             let expected = match path.last_key() {
                 Some("visibility") => "one word: grantable, granted or all",
                 Some("default") => "one word: deny or allow",

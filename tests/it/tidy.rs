@@ -18,7 +18,6 @@ const LAYERS: &[(&str, &[&str])] = &[
 
 /// Crates that one place hides, so that a successor is a change there and nowhere else.
 const HIDDEN: &[(&str, &str)] = &[
-    ("serde_yaml", "src/config/"),
     ("saphyr_parser", "src/config/"),
     ("jsonwebtoken", "src/token/"),
     ("moka", "src/token/"),
