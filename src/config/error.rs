@@ -9,7 +9,7 @@ use super::place::{KeyPath, Place};
 const SHOWN_MAX: usize = 80;
 
 /// How many problems are written out; nobody reads more before repairing the first.
-const PROBLEMS_MAX: usize = 50;
+pub(super) const PROBLEMS_MAX: usize = 50;
 
 /// Everything that is wrong with a file, in the order of its lines; never empty when returned.
 ///

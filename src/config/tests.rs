@@ -193,6 +193,23 @@ fn numbers_and_words_of_yaml_are_no_texts() {
 }
 
 #[test]
+fn what_cannot_be_seen_does_not_stand_in_a_file() {
+    // To one reader the comment goes on, to another a rule begins that no one saw.
+    let hidden = "rules:\n  - tools: [a]\n    deny: true # x\u{2028}      - tools: [\"*\"]\u{2028}        allow: true";
+    let errors = read(&file("", hidden)).expect_err("a line separator");
+    assert!(errors.starts_with("test.yaml:10:23: ") && errors.contains("U+2028"), "{errors}");
+    for letter in ['\u{1b}', '\u{85}', '\u{ad}', '\u{200b}', '\u{200d}', '\u{202e}', '\u{2066}', '\u{2060}', '\u{feff}']
+    {
+        let errors = read(&file(&format!("threads: 2 #{letter}"), "")).err();
+        assert!(errors.as_ref().is_some_and(|errors| errors.contains("1:13: ")), "{letter:?}: {errors:?}");
+        let name = format!("rules: [{{tools: [\"delete{letter}_repository\"], deny: true}}]");
+        assert!(read(&file("", &name)).is_err(), "{letter:?}");
+    }
+    accepted("# größer → 仕様\u{3000}⚠\u{fe0f}\r", "rules: [{tools: [\"\\u200b\", \"gét it\"], deny: true}]\r");
+    assert!(read(&format!("\u{feff}{}", file("", ""))).is_ok(), "some editors begin every file so");
+}
+
+#[test]
 fn authorization_servers() {
     let server = |keys: &str| {
         format!(

@@ -6,8 +6,8 @@ use serde::de::{self, Deserializer, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 use serde_path_to_error::Segment;
 
-use super::error::{Problem, closest, one_of, shown};
-use super::place::{self, KeyPath, Node, Shape};
+use super::error::{PROBLEMS_MAX, Problem, closest, one_of, shown};
+use super::place::{self, KeyPath, Node, Place, Shape};
 use super::raw::File;
 use super::scalar::Scalar;
 
@@ -15,6 +15,10 @@ use super::scalar::Scalar;
 pub(super) fn read(text: &str) -> Result<(File, Node), Vec<Problem>> {
     // Some editors begin every file with a byte order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let hidden = hidden(text);
+    if !hidden.is_empty() {
+        return Err(hidden);
+    }
     let tree = place::read(text)?;
     match serde_path_to_error::deserialize::<_, File>(&tree) {
         Ok(file) => Ok((file, tree)),
@@ -23,6 +27,27 @@ pub(super) fn read(text: &str) -> Result<(File, Node), Vec<Problem>> {
             Err(vec![mismatch(&tree, path, &error.into_inner().to_string())])
         }
     }
+}
+
+/// Characters that show nothing, or move what stands around them: whoever reviews the file reads another one than we do
+/// ("Trojan Source", CVE-2021-42574), and a `deny` for a name that holds one denies nothing.
+fn hidden(text: &str) -> Vec<Problem> {
+    let is_hidden = |letter: char| {
+        (letter.is_control() && !matches!(letter, '\r' | '\t'))
+            || matches!(letter, '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}'
+                | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{E0000}'..='\u{E0FFF}')
+    };
+    let lines = (1..).zip(text.split('\n'));
+    let letters =
+        lines.flat_map(|(line, text)| (1..).zip(text.chars()).map(move |(column, letter)| (line, column, letter)));
+    let hidden = letters.filter(|(_, _, letter)| is_hidden(*letter)).take(PROBLEMS_MAX);
+    let problem = |(line, column, letter)| {
+        let code = u32::from(letter);
+        let found = format!("the character U+{code:04X}, which cannot be seen");
+        let expected = format!("what can be seen; \"\\U{code:08X}\", in double quotes, where a name really holds it");
+        Problem::at(Place { line, column }, KeyPath::default(), found, expected)
+    };
+    hidden.map(problem).collect()
 }
 
 impl<'de> Deserializer<'de> for &'de Node {
