@@ -199,8 +199,8 @@ fn scope_hierarchy(file: &raw::File, checks: &mut Checks<'_>) -> Option<ScopeHie
     let mut edges = Vec::new();
     for (broader, narrower) in &file.scope_hierarchy {
         let at = path.key(broader);
-        let broader = checks.key(&at, broader, Scope::parse(broader));
-        let narrower = checks.list(&at, narrower, Scope::parse);
+        let broader = checks.key(&at, broader, routes::token_scope(broader));
+        let narrower = checks.list(&at, narrower, routes::token_scope);
         edges.extend(broader.zip(narrower));
     }
     match ScopeHierarchy::new(edges) {

@@ -176,6 +176,17 @@ fn keys_of_later_versions_are_unknown() {
 }
 
 #[test]
+fn the_hierarchy_is_of_scopes_as_tokens_have_them() {
+    let whole = "scope_hierarchy: {\"tool:{tool}:admin\": [\"tool:{tool}:execute\"]}";
+    let errors = read(&file(whole, "")).expect_err(whole);
+    assert!(
+        errors.contains("scope_hierarchy.\"tool:{tool}:admin\": ") && errors.contains("in rules alone"),
+        "{errors}"
+    );
+    refused("scope_hierarchy: {a: [\"x:{route}\"]}", "", "scope_hierarchy.a[0]", "in rules alone");
+}
+
+#[test]
 fn numbers_and_words_of_yaml_are_no_texts() {
     for scope in ["1", "007", "-1", "+1", "1.5", "1e3", "0x1F", "0o17", "0b1", ".nan", "-.inf", "true", "True", "FALSE"]
     {
