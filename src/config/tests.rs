@@ -334,6 +334,41 @@ fn upstreams() {
 }
 
 #[test]
+fn a_pattern_that_no_request_can_match_is_refused() {
+    let check = |kind: &str, text: &str, found: &str| {
+        let path = format!("routes[0].rules[0].{kind}[0]");
+        refused("", &format!("rules: [{{{kind}: [\"{text}\"], deny: true}}]"), &path, found);
+    };
+    check("tools", "delete ", "white space");
+    check("prompts", " p", "white space");
+    check("resources", "repo://x ", "white space");
+    check("resources", "https://Example.com/**", "normal form");
+    check("resources", "https://example.com:443/*", "normal form");
+    check("resources", "repo://a/../b", "normal form");
+    check("resources", "repo://a/%7Ejoe/*", "normal form");
+    check("resources", "repo://a/%2e%2e/*", "normal form");
+    check("resources", "repo://a b", "normal form");
+    check("resources", "repo://ü/**", "normal form");
+    for text in [
+        "repo://**",
+        "**",
+        "*",
+        "*://**",
+        "https://*:*/x",
+        "https://[2001:db8::1]/*",
+        "file:///a/.*",
+        "note://a%20b/*",
+        "note://%*",
+        "repo://{Owner}/{+path}",
+        "repo://a/*.MD",
+        "urn:isbn:*",
+        "https://*.example.com/**",
+    ] {
+        accepted("", &format!("rules: [{{resources: [\"{text}\"], deny: true}}]"));
+    }
+}
+
+#[test]
 fn rules() {
     let route = accepted_route("");
     assert!(route.scopes_supported.is_empty());
