@@ -92,6 +92,7 @@ fn settings(file: &raw::File, checks: &mut Checks<'_>) -> Option<Settings> {
         issuers: &authorization_servers,
         hierarchy: Arc::new(hierarchy.unwrap_or_default()),
         timeouts: limits::timeouts(&file.timeouts, checks),
+        listen,
     };
     let timeouts = common.timeouts;
     let routes = routes::routes(&file.routes, &common, checks);

@@ -1,6 +1,7 @@
 //! `routes`: the MCP endpoints, each with its resource identifier, its MCP server and its policy. What is compared with
 //! what a client sends has one spelling only; a second one is refused here rather than matched there.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use http::HeaderName;
@@ -30,6 +31,8 @@ pub(super) struct Common<'a> {
     pub(super) issuers: &'a [IssuerSettings],
     pub(super) hierarchy: Arc<ScopeHierarchy>,
     pub(super) timeouts: Timeouts,
+    /// `None` when it could not be read, which is reported.
+    pub(super) listen: Option<SocketAddr>,
 }
 
 /// Those that could be read; what is wrong with the others is reported.
@@ -244,7 +247,7 @@ fn upstream(
     let map = match upstream {
         raw::Upstream::Map(map) => map,
         raw::Upstream::Url(text) => {
-            let url = checks.value(path, text, upstream_url(text))?;
+            let url = checks.value(path, text, upstream_url(text, common.listen))?;
             return Some(UpstreamSettings {
                 https: url.https,
                 authority: url.authority,
@@ -256,7 +259,7 @@ fn upstream(
             });
         }
     };
-    let url = checks.value(&path.key("url"), &map.url, upstream_url(&map.url));
+    let url = checks.value(&path.key("url"), &map.url, upstream_url(&map.url, common.listen));
     let tls = upstream_tls(&map.tls, &path.key("tls"), checks);
     let identity = identity(&map.identity, &path.key("identity").key("headers"), checks);
     let times = path.key("timeouts");
@@ -283,7 +286,7 @@ struct UpstreamUrl {
     path: PathAndQuery,
 }
 
-fn upstream_url(text: &str) -> Result<UpstreamUrl, &'static str> {
+fn upstream_url(text: &str, listen: Option<SocketAddr>) -> Result<UpstreamUrl, &'static str> {
     let expected = "an http or https URL with a host, such as http://127.0.0.1:3000/mcp";
     if text.contains('#') {
         return Err("a URL without fragment: no server ever sees one");
@@ -302,7 +305,21 @@ fn upstream_url(text: &str) -> Result<UpstreamUrl, &'static str> {
     if authority.host().is_empty() || !port_is_well {
         return Err(expected);
     }
+    if listen.is_some_and(|listen| is_own_listener(&authority, https, listen)) {
+        return Err("the URL of an MCP server; at this one the gateway itself listens");
+    }
     Ok(UpstreamUrl { https, authority, path: parts.path_and_query.unwrap_or_else(|| PathAndQuery::from_static("/")) })
+}
+
+/// Whether `listen` is what answers at `authority`.
+fn is_own_listener(authority: &Authority, https: bool, listen: SocketAddr) -> bool {
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+    let port = authority.port_u16().unwrap_or(if https { 443 } else { 80 });
+    let is_own = match host.parse::<IpAddr>() {
+        Ok(address) => address == listen.ip() || (address.is_loopback() && listen.ip().is_unspecified()),
+        Err(_) => host == "localhost" && (listen.ip().is_loopback() || listen.ip().is_unspecified()),
+    };
+    is_own && port == listen.port()
 }
 
 fn upstream_tls(tls: &raw::UpstreamTls, path: &KeyPath, checks: &mut Checks<'_>) -> Option<UpstreamTls> {
@@ -484,7 +501,7 @@ mod tests {
     #[test]
     fn upstream_urls() {
         let check = |text: &str, expect: Option<(bool, &str, &str)>| {
-            let got = upstream_url(text).ok();
+            let got = upstream_url(text, None).ok();
             let got = got.as_ref().map(|url| (url.https, url.authority.as_str(), url.path.as_str()));
             assert_eq!(got, expect, "{text}");
         };

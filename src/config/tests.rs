@@ -334,6 +334,32 @@ fn upstreams() {
 }
 
 #[test]
+fn the_gateway_is_not_its_own_upstream() {
+    let check = |listen: &str, upstream: &str, own: bool| {
+        let text = file(listen, "").replace("http://127.0.0.1:3000/mcp", upstream);
+        match (read(&text), own) {
+            (Ok(_), false) => {}
+            (Err(errors), true) => {
+                assert!(errors.contains("upstream") && errors.contains("gateway itself"), "{errors}");
+            }
+            (got, _) => panic!("{listen} {upstream}: {:?}", got.err()),
+        }
+    };
+    let everywhere =
+        |address: &str| format!("listen: \"{address}:8443\"\ntls: external\npublic_url: https://a.example");
+    check("", "http://127.0.0.1:8080/mcp", true);
+    check("", "http://localhost:8080/mcp", true);
+    check("", "{url: http://127.0.0.1:8080/mcp}", true);
+    check("listen: \"[::1]:80\"", "http://[::1]/mcp", true);
+    check(&everywhere("0.0.0.0"), "http://127.0.0.1:8443/", true);
+    check(&everywhere("[::]"), "http://localhost:8443/", true);
+    check("", "http://127.0.0.1:8081/mcp", false);
+    check("", "http://127.0.0.2:8080/mcp", false);
+    check("", "http://mcp.internal:8080/mcp", false);
+    check(&everywhere("0.0.0.0"), "http://10.0.0.1:8443/", false);
+}
+
+#[test]
 fn a_pattern_that_no_request_can_match_is_refused() {
     let check = |kind: &str, text: &str, found: &str| {
         let path = format!("routes[0].rules[0].{kind}[0]");
