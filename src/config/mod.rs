@@ -234,6 +234,11 @@ fn session_keys(sessions: &raw::Sessions, checks: &mut Checks<'_>) -> Vec<Sessio
         };
         match read {
             Ok(key) => keys.push(key),
+            Err(_) if secret::is_session_key(source) => {
+                let expected =
+                    "the name of a file or of a variable that holds it; a new secret, since this one stood here";
+                checks.refuse(&path, "this is the secret itself, which never stands in the file", expected);
+            }
             Err(fault) => checks.refuse(&path, format!("{} {fault}", shown(source)), secret::SESSION_KEY_FORMS),
         }
     }

@@ -40,6 +40,11 @@ pub(super) fn session_key_from_env(name: &str) -> Result<SessionKey, String> {
         .ok_or_else(|| "does not hold a session key (its content is not shown)".to_owned())
 }
 
+/// Whether `text` is a session key, and not the name of a place that holds one.
+pub(super) fn is_session_key(text: &str) -> bool {
+    from_text(text.as_bytes()).is_some()
+}
+
 fn read_limited(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;

@@ -460,6 +460,12 @@ fn session_keys_are_read_and_never_shown() {
         let errors = read(&text).expect_err(inline);
         assert!(!errors.contains("hunter2"), "{errors}");
     }
+    // A secret that was taken for the name of its place is not shown either.
+    for key in ["file", "env"] {
+        let secret = "abcdef0123456789".repeat(4);
+        let errors = read(&file(&format!("sessions: {{keys: [{{{key}: {secret}}}]}}"), "")).expect_err(key);
+        assert!(errors.contains("the secret itself") && !errors.contains("abcdef"), "{errors}");
+    }
 }
 
 #[test]
