@@ -23,7 +23,7 @@ pub(super) fn session_key_from_file(path: &Path) -> Result<SessionKey, String> {
     let bytes = read_limited(path).map_err(|error| format!("cannot be read ({error})"))?;
     match <[u8; 32]>::try_from(bytes.as_slice()) {
         // A passphrase of 32 letters has a fraction of the strength that its length promises.
-        Ok(key) if !bytes.iter().all(u8::is_ascii_graphic) => Ok(SessionKey(key)),
+        Ok(key) if !is_text(&bytes) => Ok(SessionKey(key)),
         Ok(_) | Err(_) => {
             from_text(&bytes).ok_or_else(|| "does not hold a session key (its content is not shown)".to_owned())
         }
@@ -43,6 +43,12 @@ pub(super) fn session_key_from_env(name: &str) -> Result<SessionKey, String> {
 /// Whether `text` is a session key, and not the name of a place that holds one.
 pub(super) fn is_session_key(text: &str) -> bool {
     from_text(text.as_bytes()).is_some()
+}
+
+/// Whether somebody may have written this: random bytes are hardly ever text.
+fn is_text(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes)
+        .is_ok_and(|text| text.chars().all(|letter| letter.is_whitespace() || !letter.is_control()))
 }
 
 fn read_limited(path: &Path) -> std::io::Result<Vec<u8>> {
@@ -122,6 +128,9 @@ mod tests {
         check("raw", &[200; 32], true);
         check("hex", "ab".repeat(32).as_bytes(), true);
         check("passphrase", b"passphrasepassphrasepassphrase12", false);
+        check("words", b"correct horse battery staple one", false);
+        check("line", b"passphrasepassphrasepassphrase1\n", false);
+        check("umlauts", "pässphräsepassphräsepassphrä".as_bytes(), false);
         check("short", &[200; 31], false);
         check("long", &[200; 5000], false);
         assert!(session_key_from_file(&folder.join("none")).is_err());
