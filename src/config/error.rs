@@ -101,9 +101,16 @@ pub(super) fn shown(value: &str) -> String {
                 None => rest,
             }
         }
-        None => value,
+        // No URL, but perhaps meant as one: `http:/joe:hunter2@host`, `joe:hunter2@host`.
+        None => match value.rfind('@').filter(|at| value.get(..*at).is_some_and(|before| before.contains(':'))) {
+            Some(at) => {
+                text.push('…');
+                value.get(at..).unwrap_or_default()
+            }
+            None => value,
+        },
     };
-    let is_url = !text.is_empty();
+    let is_url = value.contains("://");
     match rest.split_once('?') {
         Some((before, _)) if is_url => {
             text.push_str(before);
@@ -177,6 +184,10 @@ mod tests {
         check("http://joe:hunter2@host/mcp", "\"http://…@host/mcp\"");
         check("http://a@b:hunter2@host/mcp", "\"http://…@host/mcp\"");
         check("http://host/mcp?key=hunter2", "\"http://host/mcp?…\"");
+        check("http:/joe:hunter2@host/mcp", "\"…@host/mcp\"");
+        check("joe:hunter2@host:3000", "\"…@host:3000\"");
+        check("joe@host", "\"joe@host\"");
+        check("@scope/x", "\"@scope/x\"");
         check("http://host/@x", "\"http://host/@x\"");
         check("a\u{1b}[31m", "\"a\\u{1b}[31m\"");
         check(&"x".repeat(100), &format!("\"{}…\"", "x".repeat(80)));
