@@ -126,17 +126,25 @@ async fn origin_not_allowed() {
 async fn missing_token() {
     let mut world = World::standard().await;
     let login = challenge(&world, "");
+    let token = world.token("mcp tools:read");
+    let bearer = format!("Bearer {token}");
     let bare = world.client.tool(PATH, "get_x");
     let requests = [
         bare.clone(),
         bare.clone().header("Authorization", "Basic YWxpY2U6c2VjcmV0"),
-        bare.header("Authorization", "DPoP abc"),
+        bare.clone().header("Authorization", "DPoP abc"),
+        bare.clone().header("X-Access-Token", &token).header("Proxy-Authorization", &bearer),
+        bare.header("Cookie", &format!("access_token={token}")),
         world.client.post(PATH, "this is no JSON"),
         world.client.call(PATH, "initialize", &json!({})),
         world.client.call(PATH, "ping", &json!({})),
         world.client.get(PATH),
         world.client.request("DELETE", PATH),
-        world.client.tool(&format!("{PATH}?access_token={}", world.token("mcp tools:read")), "get_x"),
+        world.client.tool(&format!("{PATH}?access_token={token}"), "get_x"),
+        world
+            .client
+            .post(PATH, format!("access_token={token}"))
+            .with("Content-Type", "application/x-www-form-urlencoded"),
     ];
     for request in requests {
         let reply = request.send().await;
@@ -349,7 +357,13 @@ async fn upstream_protocol() {
         Answer::text("application/json", r#"{"jsonrpc":"2.0","id":7,"result":{"tools":[{"name":"a","name":"b"}]}}"#),
         json().header("Content-Encoding", "gzip"),
         json().cut_short(),
+        json().header("Content-Type", "application/json"),
+        json().header("Mcp-Session-Id", "first").header("Mcp-Session-Id", "second"),
         Answer::raw(b"SSH-2.0-OpenSSH_9.6\r\n"),
+        Answer::raw(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n"),
+        Answer::raw(
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+        ),
     ];
     for answer in answers {
         world.mcp.permit(1);
