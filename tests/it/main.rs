@@ -9,6 +9,8 @@ mod answers; // every reason word with its whole answer
 #[cfg(test)]
 mod bodies; // what cannot be inspected is never forwarded
 #[cfg(test)]
+mod cli; // the binary as a process, and the README's commands
+#[cfg(test)]
 mod discovery; // documents, relay, CORS, Origin, Host
 #[cfg(test)]
 mod harness; // the harness sees what it promises to see

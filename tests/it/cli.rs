@@ -1,0 +1,155 @@
+//! The command line as a person has it: the binary as a process, its output and its exit codes; and the commands of the
+//! README.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// The serving process, killed when the test ends early.
+struct Served {
+    process: Child,
+    address: String,
+}
+
+impl Served {
+    /// `gatepost run` with `config/minimal.yaml` on a free port; returns once it says on which.
+    fn minimal() -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let address = format!("127.0.0.1:{port}");
+        let minimal = std::fs::read_to_string(root().join("config/minimal.yaml")).unwrap();
+        let file = temporary(&format!("minimal-{port}.yaml"), &format!("listen: {address}\n{minimal}"));
+        let mut command = gatepost(&["run", "--log-format", "json", "--config", file.to_str().unwrap()]);
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut logs = BufReader::new(process.stderr.take().unwrap()).lines();
+        // It listens by the time it says so.
+        let says_where = logs.find(|line| line.as_ref().unwrap().contains(&address)).unwrap().unwrap();
+        assert!(serde_json::from_str::<Value>(&says_where).unwrap()["level"] == "INFO", "{says_where}");
+        std::thread::spawn(move || logs.for_each(drop));
+        Self { process, address }
+    }
+
+    fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    /// SIGTERM, then what it wrote and how it ended.
+    fn stop(mut self) -> (Option<i32>, String) {
+        let killed = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+        let mut audit = String::new();
+        self.process.stdout.take().unwrap().read_to_string(&mut audit).unwrap();
+        (self.process.wait().unwrap().code(), audit)
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // It has ended already where `stop` was called.
+        drop(self.process.kill());
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn gatepost(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gatepost"));
+    command.args(arguments).current_dir(root()).stdin(Stdio::null());
+    command
+}
+
+fn temporary(name: &str, text: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cli-{}-{name}", std::process::id()));
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+fn check(arguments: &[&str], code: i32, expect: &[&str]) {
+    let Output { status, stdout, stderr } = gatepost(arguments).output().unwrap();
+    let said = format!("{}{}", String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
+    assert_eq!(status.code(), Some(code), "{said}");
+    for text in expect {
+        assert!(said.contains(text), "{text:?} is not in\n{said}");
+    }
+}
+
+#[test]
+fn check_says_what_a_good_file_amounts_to() {
+    let lines = ["config/minimal.yaml: ok", "http://127.0.0.1:8080/mcp -> http://127.0.0.1:3000/mcp", "127.0.0.1:9000"];
+    check(&["check", "--config", "config/minimal.yaml"], 0, &lines);
+}
+
+#[test]
+fn check_and_run_refuse_a_broken_file_alike() {
+    let file = temporary("typo.yaml", "listn: 127.0.0.1:1\nauthorization_servers: []\nroutes: []\n");
+    let path = file.to_str().unwrap();
+    for command in ["check", "run"] {
+        check(&[command, "--config", path], 78, &[&format!("{path}:1:1"), "listn", "listen"]);
+        check(&[command, "--config", "config/absent.yaml"], 78, &["config/absent.yaml"]);
+    }
+}
+
+#[test]
+fn files_that_the_file_names_are_read_before_a_socket_opens() {
+    let pem = temporary("no.pem", "no certificate");
+    let tls = format!("tls: {{certificate: {0}, private_key: {0}}}\n", pem.display());
+    let minimal = std::fs::read_to_string(root().join("config/minimal.yaml")).unwrap();
+    let file = temporary("no-certificate.yaml", &format!("{tls}public_url: https://mcp.example.com\n{minimal}"));
+    for command in ["check", "run"] {
+        check(&[command, "--config", file.to_str().unwrap()], 78, &[pem.to_str().unwrap()]);
+    }
+}
+
+#[test]
+fn wrong_arguments_end_with_2_and_help_with_0() {
+    check(&["serve"], 2, &["serve", "Usage"]);
+    check(&["run", "--log-level", "loud"], 2, &["loud"]);
+    check(&["--help"], 0, &["run", "check"]);
+    check(&["run", "--help"], 0, &["--config", "/etc/gatepost/gatepost.yaml", "--log-format", "standard output"]);
+    check(&["--version"], 0, &[env!("CARGO_PKG_VERSION")]);
+}
+
+#[test]
+fn a_port_that_is_taken_is_said_and_ends_with_1() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let minimal = std::fs::read_to_string(root().join("config/minimal.yaml")).unwrap();
+    let file = temporary("taken.yaml", &format!("listen: {address}\n{minimal}"));
+    check(&["run", "--config", file.to_str().unwrap()], 1, &["cannot listen", &address]);
+}
+
+#[test]
+fn the_readme_says_how_to_serve_and_what_answers() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let commands: Vec<&str> = readme.lines().filter_map(|line| line.strip_prefix("$ ")).collect();
+    let expected = [
+        "cargo run -- run --config config/minimal.yaml",
+        "curl -i http://127.0.0.1:8080/mcp",
+        "curl http://127.0.0.1:8080/.well-known/oauth-protected-resource/mcp",
+        "cargo test",
+    ];
+    assert_eq!(commands, expected, "each of them is run here or by the gate");
+
+    let served = Served::minimal();
+    let refused = served.get("/mcp");
+    assert!(refused.starts_with("HTTP/1.1 401 "), "{refused}");
+    assert!(refused.contains("/.well-known/oauth-protected-resource/mcp"), "{refused}");
+    let document = served.get("/.well-known/oauth-protected-resource/mcp");
+    assert!(document.starts_with("HTTP/1.1 200 "), "{document}");
+    assert!(document.contains(&format!("\"resource\":\"http://{}/mcp\"", served.address)), "{document}");
+
+    let (code, audit) = served.stop();
+    assert_eq!(code, Some(0));
+    let records: Vec<Value> = audit.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(records.len(), 2, "{audit}");
+    assert_eq!((&records[0]["reason"], &records[0]["status"]), (&"missing_token".into(), &401.into()));
+    assert_eq!((&records[1]["surface"], &records[1]["status"]), (&"metadata".into(), &200.into()));
+}
