@@ -20,6 +20,9 @@ use super::within;
 /// Sends requests to one address, each on a connection of its own, and counts them.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
+    /// What requests call the other end.
+    host: SocketAddr,
+    /// Where they are sent.
     address: SocketAddr,
     sent: Arc<AtomicUsize>,
 }
@@ -66,7 +69,12 @@ pub(crate) enum End {
 
 impl Client {
     pub(crate) fn new(address: SocketAddr) -> Self {
-        Self { address, sent: Arc::default() }
+        Self { host: address, address, sent: Arc::default() }
+    }
+
+    /// The same client, by way of something that stands in front.
+    pub(crate) fn through(&self, relay: SocketAddr) -> Self {
+        Self { address: relay, ..self.clone() }
     }
 
     /// How many requests were sent that leave an audit record.
@@ -80,7 +88,7 @@ impl Client {
             client: self.clone(),
             method: method.to_owned(),
             target: target.to_owned(),
-            headers: vec![("Host".to_owned(), self.address.to_string())],
+            headers: vec![("Host".to_owned(), self.host.to_string())],
             body: None,
             passed_through: false,
         }
