@@ -1,6 +1,13 @@
 //! The files that the project ships and the files that it must refuse. Every example in `config/` loads and decides as
 //! its comments say; every file in `tests/broken/` is refused with exactly the message beside it.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a fault in a test, and in what it calls, ends the test"
+)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

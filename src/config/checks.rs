@@ -1,13 +1,16 @@
 //! What every check of a value needs: where it stands, and a list that takes all that is wrong. It knows no key.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::{Problem, shown};
 use super::place::{KeyPath, Node};
+
+/// Problems beyond these are not kept.
+const PROBLEMS_MAX: usize = 1000;
 
 /// The checks of one file under way.
 pub(super) struct Checks<'a> {
@@ -29,12 +32,18 @@ impl<'a> Checks<'a> {
 
     /// Refuses the value at `path`.
     pub(super) fn refuse(&mut self, path: &KeyPath, found: impl Into<String>, expected: impl Into<String>) {
-        self.problems.push(Problem::at(self.tree.place(path), path.clone(), found, expected));
+        self.add(Problem::at(self.tree.place(path), path.clone(), found, expected));
     }
 
     /// Refuses the key at the end of `path`.
     pub(super) fn refuse_key(&mut self, path: &KeyPath, found: impl Into<String>, expected: impl Into<String>) {
-        self.problems.push(Problem::at(self.tree.key_place(path), path.clone(), found, expected));
+        self.add(Problem::at(self.tree.key_place(path), path.clone(), found, expected));
+    }
+
+    fn add(&mut self, problem: Problem) {
+        if self.problems.len() < PROBLEMS_MAX {
+            self.problems.push(problem);
+        }
     }
 
     /// The line of the value at `path`.
@@ -120,12 +129,15 @@ impl<'a> Checks<'a> {
     /// A file that can be opened. What is in it is read elsewhere.
     pub(super) fn file(&mut self, path: &KeyPath, name: &str) -> Option<PathBuf> {
         let file = self.resolve(name);
-        match File::open(&file).and_then(|opened| opened.metadata()) {
-            Ok(metadata) if metadata.is_dir() => {
-                self.refuse(path, format!("{} is a folder", shown(name)), "a file");
+        // Looked at before it is opened: opening a pipe would wait for somebody to write.
+        let opened = fs::metadata(&file)
+            .and_then(|metadata| if metadata.is_file() { File::open(&file).map(|_| true) } else { Ok(false) });
+        match opened {
+            Ok(true) => Some(file),
+            Ok(false) => {
+                self.refuse(path, format!("{} is a folder, or otherwise no file", shown(name)), "a file");
                 None
             }
-            Ok(_) => Some(file),
             Err(error) => {
                 let found = format!("{} cannot be read: {error}", shown(name));
                 self.refuse(path, found, "a readable file; its name is relative to the folder of this file");

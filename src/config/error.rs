@@ -8,6 +8,9 @@ use super::place::{KeyPath, Place};
 /// How much of a value a message shows, in characters.
 const SHOWN_MAX: usize = 80;
 
+/// How many problems are written out; nobody reads more before repairing the first.
+const PROBLEMS_MAX: usize = 50;
+
 /// Everything that is wrong with a file, in the order of its lines; never empty when returned.
 ///
 /// `Display` writes two lines for each: `file:line:column: key: what is wrong`, and what was expected.
@@ -42,13 +45,16 @@ impl ConfigErrors {
 
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.problems.iter().enumerate() {
+        for (index, problem) in self.problems.iter().take(PROBLEMS_MAX).enumerate() {
             if index > 0 {
                 f.write_str("\n")?;
             }
             write!(f, "{}:{}{problem}", shown_name(&self.file), if problem.place.is_some() { "" } else { " " })?;
         }
-        Ok(())
+        match self.problems.len().checked_sub(PROBLEMS_MAX) {
+            Some(more @ 1..) => write!(f, "\n… and {more} more"),
+            Some(0) | None => Ok(()),
+        }
     }
 }
 

@@ -66,10 +66,9 @@ fn read_text(path: &Path) -> Result<String, Problem> {
     }
     String::from_utf8(bytes).map_err(|error| {
         let before = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
-        let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline.saturating_add(1));
-        let line = before.iter().filter(|byte| **byte == b'\n').count().saturating_add(1);
-        let in_line = String::from_utf8_lossy(before.get(line_start..).unwrap_or_default()).chars().count();
-        let place = Place { line, column: in_line.saturating_add(1) };
+        let lines = || before.split(|byte| *byte == b'\n');
+        let in_line = lines().next_back().map_or(0, |last| String::from_utf8_lossy(last).chars().count());
+        let place = Place { line: lines().count(), column: in_line.saturating_add(1) };
         Problem::at(place, KeyPath::default(), "this is not UTF-8", "a text in UTF-8; save it in that encoding")
     })
 }

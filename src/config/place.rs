@@ -12,6 +12,9 @@ use super::error::{Problem, shown};
 /// How deep lists and maps may nest.
 const DEPTH_MAX: usize = 32;
 
+/// After so many problems reading ends.
+const PROBLEMS_MAX: usize = 1000;
+
 /// A line and a column, both counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
@@ -57,6 +60,9 @@ pub(super) fn read(text: &str) -> Result<Node, Vec<Problem>> {
         // After a fault of syntax the rest cannot be trusted to be what was meant.
         if let Err(fatal) = step {
             reader.problems.push(fatal);
+            return Err(reader.problems);
+        }
+        if reader.problems.len() >= PROBLEMS_MAX {
             return Err(reader.problems);
         }
     }
@@ -117,7 +123,8 @@ impl fmt::Display for KeyPath {
                     if place > 0 {
                         f.write_str(".")?;
                     }
-                    if key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') && !key.is_empty() {
+                    let is_word = key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+                    if is_word && (1..=64).contains(&key.len()) {
                         f.write_str(key)?;
                     } else {
                         f.write_str(&shown(key))?;

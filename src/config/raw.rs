@@ -276,6 +276,7 @@ pub(super) struct SecretSource {
 /// `limits`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the unit ends the name of every key")]
 pub(super) struct Limits {
     /// The head of a request, in bytes. Default: `32768`.
     pub(super) head_bytes_max: Option<u64>,
@@ -302,6 +303,7 @@ pub(super) struct Limits {
 /// `timeouts`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the unit ends the name of every key")]
 pub(super) struct Timeouts {
     /// Until a client has finished the TLS handshake, in seconds. Default: `10`.
     pub(super) handshake_secs: Option<u64>,

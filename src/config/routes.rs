@@ -205,7 +205,13 @@ fn issuers(route: &raw::Route, path: &KeyPath, common: &Common<'_>, checks: &mut
 }
 
 fn scopes(list: &[String], path: &KeyPath, checks: &mut Checks<'_>) -> Option<ScopeSet> {
-    checks.list(path, list, Scope::parse).map(ScopeSet::from_iter)
+    let read = |text: &str| {
+        if text.contains("{tool}") || text.contains("{route}") {
+            return Err("a scope as it stands in tokens; {tool} and {route} stand for names in rules alone".to_owned());
+        }
+        Scope::parse(text).map_err(|error| error.to_string())
+    };
+    checks.list(path, list, read).map(ScopeSet::from_iter)
 }
 
 /// An origin as a browser writes it into `Origin`: compared byte for byte.

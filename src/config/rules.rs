@@ -33,6 +33,9 @@ const DECIDED_ELSEWHERE: [(&str, &str); 19] = [
     ("tools/list", "required_scopes"),
 ];
 
+/// Every pattern is compared with every earlier one.
+const PATTERNS_MAX: usize = 4096;
+
 const TARGETS: [&str; 4] = ["tools", "prompts", "resources", "methods"];
 const EFFECTS: [&str; 4] = ["scopes", "any_scope", "allow", "deny"];
 
@@ -62,6 +65,12 @@ struct Earlier {
     methods: Vec<(String, KeyPath)>,
 }
 
+impl Earlier {
+    fn count(&self) -> usize {
+        self.tools.len() + self.prompts.len() + self.resources.len() + self.methods.len()
+    }
+}
+
 fn target(rule: &raw::Rule, path: &KeyPath, earlier: &mut Earlier, checks: &mut Checks<'_>) -> Option<Target> {
     let written = [&rule.tools, &rule.prompts, &rule.resources, &rule.methods];
     let given: Vec<(&str, &[String])> =
@@ -74,6 +83,11 @@ fn target(rule: &raw::Rule, path: &KeyPath, earlier: &mut Earlier, checks: &mut 
     let at = path.key(key);
     if list.is_empty() {
         checks.refuse(&at, "the list is empty: this rule can never decide", "at least one name, or no such rule");
+        return None;
+    }
+    if list.len().saturating_add(earlier.count()) > PATTERNS_MAX {
+        let found = "these are too many names and patterns";
+        checks.refuse(&at, found, format!("at most {PATTERNS_MAX} in the rules of one route; use patterns"));
         return None;
     }
     match *key {

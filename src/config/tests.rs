@@ -14,7 +14,7 @@ fn file(top: &str, route: &str) -> String {
     format!(
         "{top}\nauthorization_servers:\n  - issuer: https://auth.example.com\nroutes:\n  - name: github\n    path: \
          /github/mcp\n    upstream: http://127.0.0.1:3000/mcp\n{}",
-        route.lines().map(|line| format!("    {line}\n")).collect::<String>()
+        route.lines().flat_map(|line| ["    ", line, "\n"]).collect::<String>()
     )
 }
 
@@ -238,6 +238,7 @@ fn routes() {
     refused("", "allowed_origins: [\"null\"]", "routes[0].allowed_origins[0]", "neither `*` nor `null`");
     refused("", "audiences: [\"\"]", "routes[0].audiences[0]", "an audience");
     refused("", "challenge_scopes: [\"a\\\"b\"]", "routes[0].challenge_scopes[0]", "a scope");
+    refused("", "required_scopes: [\"x:{route}\"]", "routes[0].required_scopes[0]", "in rules alone");
     refused("", "default: maybe", "routes[0].default", "deny or allow");
     refused("", "visibility: 5", "routes[0].visibility", "5 is not one word");
 }
@@ -302,6 +303,7 @@ fn rules() {
     check("{methods: [resources/read], allow: true}", ".methods[0]", "`resources`");
     check("{methods: [initialize], allow: true}", ".methods[0]", "required_scopes");
     accepted("", "rules: [{tools: [\"gét it\"], deny: true}, {prompts: [p], scopes: [\"{route}:p\"]}]");
+    check(&format!("{{tools: [{}], deny: true}}", "a, ".repeat(4097)), ".tools", "too many");
     accepted("", "rules: [{methods: [tasks/get, acme/reindex], any_scope: [a, b]}]");
 }
 
@@ -362,6 +364,21 @@ fn files_that_cannot_be_read() {
     check("long.yaml", Some(&vec![b'#'; (1 << 20) + 1]), "longer than 1 MiB");
     assert!(load(&folder).expect_err("a folder").to_string().contains("cannot be read"));
     std::fs::remove_dir_all(&folder).expect("removed");
+}
+
+#[test]
+fn a_file_of_a_megabyte_is_answered_soon_and_briefly() {
+    for piece in [
+        "- ", "? ", "[", "{", "a: 1\n", "\"\\", "'", "#", "\n", "x", "&a ", "*a ", "!", "|\n", "[],", "---\n", "{a: ",
+        "a:\n  b", "\u{feff}",
+    ] {
+        for before in ["", "a: {"] {
+            let text = before.to_owned() + &piece.repeat(((1 << 20) - 64) / piece.len());
+            let errors = parse(&text, "test.yaml", Path::new("")).expect_err("no file");
+            let (length, shown) = (errors.to_string().len(), errors.to_string().chars().take(300).collect::<String>());
+            assert!(length < 20_000, "{before:?} {piece:?}: {length}: {shown}");
+        }
+    }
 }
 
 /// `text` with a piece of it replaced.

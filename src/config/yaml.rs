@@ -1,4 +1,4 @@
-//! From text to the file as written. The only place that knows serde_yaml, so that a successor changes this file alone.
+//! From text to the file as written. The only place that knows `serde_yaml`, so that a successor changes this file alone.
 
 use serde_path_to_error::Segment;
 
@@ -76,10 +76,9 @@ fn unknown_key(tree: &Node, path: KeyPath, message: &str) -> Problem {
     let place = tree.key_place(&path);
     let words = words_after_expected(message);
     let key = path.last_key().unwrap_or_default();
-    let mut found = format!("unknown key {}", shown(key));
-    if let Some(word) = closest(key, words.iter().copied()) {
-        found.push_str(&format!("; did you mean {}?", shown(word)));
-    }
+    let meant =
+        closest(key, words.iter().copied()).map_or(String::new(), |word| format!("; did you mean {}?", shown(word)));
+    let found = format!("unknown key {}{meant}", shown(key));
     Problem::at(place, path, found, format!("one of the keys {}", one_of(words)))
 }
 

@@ -79,6 +79,8 @@ pub async fn serve<S, F>(
                     let connection = connection(tcp, address, Arc::clone(&terms), shutdown.clone(), service.clone());
                     connections.spawn(connection);
                 }
+                // That client left while it waited; the next one may be there.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => failures.another(&error),
             },
         }
@@ -112,9 +114,12 @@ impl Versions {
             .timer(TokioTimer::new())
             .header_read_timeout(timeouts.head)
             .max_buf_size(limits.head_bytes_max.max(H1_HEAD_BYTES_MIN))
-            .max_headers(limits.headers_max)
             // A client that closes is gone: the request that waits for an answer is then dropped, and with it its upstream.
             .half_close(false);
+        // Setting hyper's own default costs an allocation for each request.
+        if limits.headers_max != H1_HEADERS_MAX {
+            builder.http1().max_headers(limits.headers_max);
+        }
         builder
             .http2()
             .timer(TokioTimer::new())
@@ -251,6 +256,8 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
 const TIMEOUT_MAX: Duration = Duration::from_hours(24);
 /// hyper's least buffer for a head.
 const H1_HEAD_BYTES_MIN: usize = 8 << 10;
+/// hyper's own limit of headers.
+const H1_HEADERS_MAX: usize = 100;
 /// What a client may send on one stream before we read it.
 const H2_STREAM_WINDOW: u32 = 64 << 10;
 /// What a client may send on all streams of a connection before we read it.

@@ -347,6 +347,11 @@ mod tests {
         settings.connect_timeout = LONG;
         let refused = Upstream::new(&settings).unwrap().send(post()).await.unwrap_err();
         assert_eq!(refused, unreachable("connection refused"));
+
+        // No name, and so none that anybody is asked for.
+        settings = UpstreamSettings { https: false, authority: "a..b:80".parse().unwrap(), ..settings };
+        let unknown = Upstream::new(&settings).unwrap().send(post()).await.unwrap_err();
+        assert_eq!(unknown, unreachable("its name does not resolve"));
     }
 
     #[tokio::test]

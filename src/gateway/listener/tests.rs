@@ -229,16 +229,20 @@ async fn plain_http_on_the_tls_port_gets_no_answer() {
 
 #[tokio::test]
 async fn a_head_over_the_limits_is_431() {
-    let server = start(None, Limits { head_bytes_max: 8 << 10, ..Limits::default() }, PATIENT).await;
-    let check = async |head: String, expect: &str| {
-        let read =
-            server.exchange(format!("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{head}\r\n").as_bytes()).await;
+    async fn check(limits: Limits, head: String, expect: &str) {
+        let server = start(None, limits, PATIENT).await;
+        let head = format!("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{head}\r\n");
+        let read = server.exchange(head.as_bytes()).await;
         assert!(read.starts_with(expect), "{read}");
-    };
-    check(format!("a: {}\r\n", "a".repeat(7 << 10)), "HTTP/1.1 200").await;
-    check(format!("a: {}\r\n", "a".repeat(64 << 10)), "HTTP/1.1 431").await;
-    check("a: a\r\n".repeat(98), "HTTP/1.1 200").await;
-    check("a: a\r\n".repeat(99), "HTTP/1.1 431").await;
+    }
+    let limits = Limits { head_bytes_max: 8 << 10, ..Limits::default() };
+    check(limits, format!("a: {}\r\n", "a".repeat(7 << 10)), "HTTP/1.1 200").await;
+    check(limits, format!("a: {}\r\n", "a".repeat(64 << 10)), "HTTP/1.1 431").await;
+    for headers_max in [50, 100, 150] {
+        let limits = Limits { headers_max, ..Limits::default() };
+        check(limits, "a: a\r\n".repeat(headers_max - 2), "HTTP/1.1 200").await;
+        check(limits, "a: a\r\n".repeat(headers_max - 1), "HTTP/1.1 431").await;
+    }
 }
 
 #[tokio::test]
