@@ -23,4 +23,6 @@ mod streams; // events one by one, ends and breaks
 #[cfg(test)]
 mod tidy; // the shape of the source
 #[cfg(test)]
+mod tls; // https on both sides
+#[cfg(test)]
 mod tools; // calls, lists, headers: the main job
