@@ -374,6 +374,9 @@ mod tests {
         not_understood(r#"{"result":{"resourcetemplates":[]}}"#);
         not_understood(r#"{"result":{"tools\u0000x":[]}}"#);
         not_understood(r#"{"result":{"tools":[],"cachescope":"public"}}"#);
+        not_understood(r#"{"result":{"tools":[],"cache_scope":"public"}}"#);
+        not_understood(r#"{"result":{"resource_templates":[{"uriTemplate":"x:{y}"}]}}"#);
+        not_understood(r#"{"result":{"resourceTemplates":[{"uriTemplate":"a:{y}","uri_template":"x:{y}"}]}}"#);
         not_understood(format!(r#"{{"result":{}1{}}}"#, "[".repeat(200), "]".repeat(200)));
     }
 
