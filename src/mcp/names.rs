@@ -101,7 +101,9 @@ impl Place {
         // decision rests on the member, the other spelling is some extension's own.
         let decisive = defined.iter().filter(|(_, place)| *place != Self::Elsewhere);
         let is_respelt = decisive.into_iter().any(|(defined, _)| strict::same_words(defined, &folded));
-        if is_folded || is_respelt {
+        // A server in JavaScript that copies members one by one makes those inside `__proto__` the message's own.
+        let is_prototype = folded == "__proto__";
+        if is_folded || is_respelt || is_prototype {
             return Err(Lookalike);
         }
         Ok(Self::Elsewhere)
@@ -330,6 +332,8 @@ mod tests {
         check(Params, "meta", Err(Lookalike));
         check(Params, "task_id", Err(Lookalike));
         check(Params, "request_id", Ok(Elsewhere));
+        check(Params, "__proto__", Err(Lookalike));
+        check(Elsewhere, "__proto__", Ok(Elsewhere));
         check(Meta, "io.modelcontextprotocol/ProtocolVersion", Err(Lookalike));
         check(Meta, "com.example/Anything", Ok(Elsewhere));
         check(Meta, &"x".repeat(100_000), Ok(Elsewhere));
