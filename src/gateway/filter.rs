@@ -18,8 +18,8 @@ use crate::rejection::Failure;
 /// What the caller's lists show; the same policy that decides calls.
 pub type Shows = Arc<dyn Fn(Entry<'_>) -> bool + Send + Sync>;
 
-/// Reads a JSON answer of at most `bytes_max` bytes and filters it. A body cut short, over the limit or not understood is
-/// `upstream_protocol`. Trailers are dropped.
+/// Reads a JSON answer of at most `bytes_max` bytes and filters it. An empty one stays empty; one cut short, over
+/// the limit or not understood is `upstream_protocol`. Trailers are dropped.
 pub async fn json<B>(mut answer: B, bytes_max: usize, shows: &Shows) -> Result<Bytes, Failure>
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin,
@@ -33,6 +33,10 @@ where
             return Err(protocol("the answer is over the limit"));
         }
         body.extend_from_slice(&data);
+    }
+    if body.is_empty() {
+        // Servers label an empty 202 as JSON, too: an empty body lists nothing.
+        return Ok(Bytes::new());
     }
     match listing::filter(&body, shows.as_ref()) {
         Ok(Filtered::Unchanged) => Ok(body.freeze()),
@@ -398,7 +402,9 @@ mod tests {
         check(vec![data(format!("{{}}{}", " ".repeat(63)))], Err("over the limit")).await;
         check(vec![data(format!("{{}}{}", " ".repeat(62))), data(" ")], Err("over the limit")).await;
         check(vec![data(shown), Err("cut".into())], Err("cut short")).await;
-        check(vec![], Err("JSON")).await;
+        check(vec![], Ok("")).await;
+        check(vec![data("")], Ok("")).await;
+        check(vec![data(" ")], Err("JSON")).await;
         check(vec![data(r#"{"result":{"Tools":[]}}"#)], Err("looks like")).await;
     }
 }

@@ -1,0 +1,53 @@
+//! Lists on every road from the server to the client: whatever the answer's status, labels and framing, an entry that policy
+//! hides does not pass, and an answer that holds nothing passes as it is.
+
+use serde_json::{Value, json};
+
+use crate::support::gateway::PATH;
+use crate::support::mcp_server::event;
+use crate::support::{Answer, End, Reply, World};
+
+fn list() -> Value {
+    json!({"jsonrpc": "2.0", "id": 7, "result": {"tools": [{"name": "get_x"}, {"name": "unheard_of"}]}})
+}
+
+/// What comes of `tools/list` when the server answers so, and the gateway passes that on.
+async fn passed(world: &World, answer: Answer) -> Reply {
+    world.mcp.permit(1);
+    world.mcp.answer(answer);
+    world.client.call(PATH, "tools/list", &json!({})).token(&world.token("mcp")).passed_through().send().await
+}
+
+/// The gateway must not pass this answer on.
+async fn refused(world: &World, answer: Answer) {
+    world.mcp.permit(1);
+    let what = format!("{answer:?}");
+    world.mcp.answer(answer);
+    let reply = world.client.call(PATH, "tools/list", &json!({})).token(&world.token("mcp")).send().await;
+    assert_eq!(reply.status, 502, "{what} gave {reply:?}");
+    reply.refused(502, "upstream_protocol");
+}
+
+#[tokio::test]
+async fn an_answer_without_a_body_passes_whatever_its_label() {
+    let mut world = World::standard().await;
+    for kind in ["application/json", "text/event-stream", "text/plain"] {
+        for status in [200, 202, 204, 404] {
+            let (chunked, stream) = Answer::status(status).header("Content-Type", kind).streamed();
+            stream.end().await;
+            let with_length = Answer::status(status).header("Content-Type", kind);
+            for answer in if status == 204 { vec![with_length] } else { vec![with_length, chunked] } {
+                let what = format!("{answer:?}");
+                let reply = passed(&world, answer).await;
+                assert_eq!((reply.status, reply.text(), reply.end), (status, "", End::Clean), "{what}");
+                let mut record = world.record().await;
+                if record["event"] == "opened" {
+                    record = world.record().await;
+                }
+                assert_eq!(record["end"], "complete", "{what} {record}");
+            }
+        }
+    }
+    world.finish().await;
+}
+
