@@ -51,3 +51,25 @@ async fn an_answer_without_a_body_passes_whatever_its_label() {
     world.finish().await;
 }
 
+#[tokio::test]
+async fn no_part_of_a_list_can_be_asked_for() {
+    let world = World::standard().await;
+    let token = world.token("mcp");
+    // Out of the middle of a list, a part that is a whole JSON document: the filter would see no list in it.
+    let part = "[{\"name\":\"unheard_of\"}]";
+    for (status, expected) in [(206, 502), (304, 502)] {
+        world.mcp.permit(1);
+        let answer = Answer::status(status).header("Content-Type", "application/json");
+        world.mcp.answer(if status == 206 { answer.body(part.as_bytes()) } else { answer });
+        let request = world.client.call(PATH, "tools/list", &json!({})).token(&token);
+        let request = request.header("Range", "bytes=37-60").header("If-Range", "\"v1\"");
+        let request = request.header("If-None-Match", "*").header("If-Modified-Since", "Mon, 01 Jan 2035 00:00:00 GMT");
+        request.send().await.refused(expected, "upstream_protocol");
+        let seen = world.mcp.next().await;
+        for name in ["range", "if-range", "if-none-match", "if-modified-since"] {
+            assert_eq!(seen.header(name), None, "{name}");
+        }
+    }
+    world.finish().await;
+}
+
