@@ -73,3 +73,14 @@ async fn no_part_of_a_list_can_be_asked_for() {
     world.finish().await;
 }
 
+#[tokio::test]
+async fn no_result_is_anybody_elses_to_cache() {
+    let world = World::standard().await;
+    let result = json!({"jsonrpc": "2.0", "id": 7, "result": {"contents": [], "ttlMs": 60000, "cacheScope": "public"}});
+    world.mcp.permit(1);
+    world.mcp.answer(Answer::json(&result));
+    let reply = world.message("mcp repo:read", "resources/read", json!({"uri": "repo://a"})).await;
+    assert_eq!(reply.passed().json()["result"]["cacheScope"], "private");
+    world.finish().await;
+}
+
