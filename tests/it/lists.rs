@@ -29,6 +29,50 @@ async fn refused(world: &World, answer: Answer) {
 }
 
 #[tokio::test]
+async fn no_status_and_no_label_opens_a_list() {
+    let world = World::standard().await;
+    let text = list().to_string();
+    for status in [200, 203, 299, 400, 403, 404, 500, 599] {
+        let labelled = |kind: &str| Answer::status(status).header("Content-Type", kind).body(text.as_bytes());
+        for kind in
+            ["application/json", "Application/JSON ;charset=utf-8", "application/json;", "application/json; x=y"]
+        {
+            let reply = passed(&world, labelled(kind)).await;
+            assert_eq!(reply.status, status, "{kind}");
+            assert_eq!(reply.json()["result"]["tools"], json!([{"name": "get_x"}]), "{status} {kind}");
+        }
+        let events =
+            Answer::status(status).header("Content-Type", "Text/Event-Stream; x").body(event(&list()).as_bytes());
+        let reply = passed(&world, events).await;
+        assert!(reply.text().contains("get_x") && !reply.text().contains("unheard_of"), "{status} {reply:?}");
+        let unreadable = [
+            labelled("application/json").header("Content-Type", "application/json"),
+            labelled("text/plain").header("Content-Type", "application/json"),
+            labelled("application/json, text/plain"),
+            labelled("text/event-stream").header("Content-Type", "text/plain"),
+            labelled("application/json").header("Content-Encoding", "gzip"),
+            labelled("application/json").header("Content-Encoding", "identity").header("Content-Encoding", "br"),
+            labelled("text/event-stream").header("Content-Encoding", "gzip"),
+            Answer::status(status)
+                .header("Content-Type", "application/json")
+                .body(format!("\u{feff}{text}").as_bytes()),
+        ];
+        for answer in unreadable {
+            refused(&world, answer).await;
+        }
+    }
+    for answer in [
+        Answer::text("text/plain", &text),
+        Answer::text("text/json", &text),
+        Answer::text("\"application/json\"", &text),
+        Answer::status(200).body(text.as_bytes()),
+    ] {
+        refused(&world, answer).await;
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn an_answer_without_a_body_passes_whatever_its_label() {
     let mut world = World::standard().await;
     for kind in ["application/json", "text/event-stream", "text/plain"] {
