@@ -128,3 +128,18 @@ async fn no_result_is_anybody_elses_to_cache() {
     world.finish().await;
 }
 
+#[tokio::test]
+async fn trailers_do_not_pass() {
+    for visibility in ["grantable", "all"] {
+        let world = World::with_route(&format!("visibility: {visibility}")).await;
+        world.mcp.permit(1);
+        world.mcp.answer(Answer::raw(
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\nTrailer: Set-Cookie, WWW-Authenticate\r\n\r\n\
+              2\r\n{}\r\n0\r\nSet-Cookie: a=b\r\nWWW-Authenticate: Bearer\r\n\r\n",
+        ));
+        let reply = world.client.tool(PATH, "get_x").token(&world.token("mcp tools:read")).send_h2().await;
+        assert_eq!(reply.passed().text(), "{}");
+        assert_eq!(reply.header("www-authenticate"), None);
+        world.finish().await;
+    }
+}

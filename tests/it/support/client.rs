@@ -216,7 +216,7 @@ impl Request {
         Held { wire, later: later.to_vec(), to_head: self.method == "HEAD" }
     }
 
-    /// Sends it by h2 with prior knowledge; `Host` becomes `:authority` unless the target is absolute.
+    /// Sends it by h2 with prior knowledge; `Host` becomes `:authority` unless the target is absolute. Trailers count as headers.
     pub(crate) async fn send_h2(self) -> Reply {
         self.client.sent.fetch_add(1, Ordering::SeqCst);
         let stream = self.client.connect().await;
@@ -234,20 +234,22 @@ impl Request {
         let answer = within("an answer by h2", sender.send_request(request.body(body).unwrap())).await.unwrap();
         let (parts, mut body) = answer.into_parts();
         let mut whole = Vec::new();
-        let mut end = End::Clean;
+        let (mut end, mut trailers) = (End::Clean, http::HeaderMap::new());
         while let Some(frame) = within("an answer's body by h2", body.frame()).await {
             let Ok(frame) = frame else {
                 end = End::Cut;
                 break;
             };
-            if let Ok(data) = frame.into_data() {
-                whole.extend_from_slice(&data);
+            match frame.into_data() {
+                Ok(data) => whole.extend_from_slice(&data),
+                Err(frame) => trailers = frame.into_trailers().unwrap_or_default(),
             }
         }
         connection.abort();
         let headers = parts
             .headers
             .iter()
+            .chain(&trailers)
             .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into()));
         let head = Head { start: format!("HTTP/2 {}", parts.status.as_u16()), headers: headers.collect() };
         check(&head, &whole, parts.status.as_u16(), &self.tokens(), self.passed_through);
