@@ -405,9 +405,17 @@ async fn upstream_timeout() {
     world.mcp.permit(1);
     world.mcp.answer(Answer::hang());
     let reply = world.call_tool("mcp tools:read", "get_x").await;
-    let says = Says { id: Some(json!(7)), decision: "allowed", ..says(504) };
-    answered(&mut world, &reply, 504, "upstream_timeout", says).await;
+    let allowed = || Says { id: Some(json!(7)), decision: "allowed", ..says(504) };
+    answered(&mut world, &reply, 504, "upstream_timeout", allowed()).await;
     world.mcp.left(1).await;
+    // A document that is read whole must end in time, too.
+    let json = Answer::json(&json!({"jsonrpc": "2.0", "id": 7, "result": {}}));
+    let (unended, control) = json.streamed();
+    world.mcp.permit(1);
+    world.mcp.answer(unended);
+    let reply = world.call_tool("mcp tools:read", "get_x").await;
+    answered(&mut world, &reply, 504, "upstream_timeout", allowed()).await;
+    drop(control);
     world.finish().await;
 }
 

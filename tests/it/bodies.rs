@@ -56,6 +56,35 @@ async fn members_that_some_reader_takes_for_another() {
 }
 
 #[tokio::test]
+async fn members_that_some_reader_knows_by_another_spelling() {
+    let listen = |notifications: &str| {
+        format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{{"notifications":{notifications}}}}}"#
+        )
+    };
+    let (by_field, by_words, tasks) = (
+        listen(r#"{"resource_subscriptions":["file:///etc/passwd"]}"#),
+        listen(r#"{"resourceSubscriptions":["repo://a"],"Resource-Subscriptions":["file:///etc/passwd"]}"#),
+        listen(r#"{"task_ids":["1"]}"#),
+    );
+    refused(&[
+        (&by_field, -32600),
+        (&by_words, -32600),
+        (&tasks, -32600),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"get_x","meta":{"a":1}}}"#, -32600),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn members_that_some_reader_takes_out_of_a_prototype() {
+    let listen = r#"{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{"__proto__":{"resourceSubscriptions":["file:///etc/passwd"]}}}}"#;
+    let response = r#"{"jsonrpc":"2.0","id":1,"result":{},"__proto__":{"method":"tools/call","params":{"name":"delete_everything"}}}"#;
+    let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"get_x","__proto__":{"name":"delete_everything"}}}"#;
+    refused(&[(listen, -32600), (response, -32600), (call, -32600)]).await;
+}
+
+#[tokio::test]
 async fn what_is_not_one_json_value() {
     let deep = |depth: usize| {
         let (open, close) = ("[".repeat(depth), "]".repeat(depth));

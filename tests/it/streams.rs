@@ -190,6 +190,52 @@ async fn a_get_stream_ends_with_its_token_and_an_answer_does_not() {
 }
 
 #[tokio::test]
+async fn no_label_and_no_encoding_lets_a_stream_outlive_its_token() {
+    let time = Arc::new(AtomicU64::new(now()));
+    let clock = Clock::from_fn({
+        let time = Arc::clone(&time);
+        move || time.load(Ordering::SeqCst)
+    });
+    let mut world = World::start_at(&file("visibility: all"), clock).await;
+    let expires = time.load(Ordering::SeqCst) + 100;
+    let token = world.good().scope("mcp").claim("exp", expires).mint();
+    time.store(expires + 5, Ordering::SeqCst);
+    let typed = |kind: &str| Answer::status(200).header("Content-Type", kind);
+    let answers = [
+        (typed("text/event-stream").header("Content-Encoding", "gzip"), true),
+        (typed("text/event-stream").header("Content-Type", "text/plain"), true),
+        (typed("text/event-stream, text/plain"), true),
+        (typed("application/x-ndjson"), false),
+        (Answer::status(200), false),
+    ];
+    for (ended, (answer, is_stream)) in answers.into_iter().enumerate() {
+        let (answer, stream) = answer.streamed();
+        world.mcp.permit(1);
+        world.mcp.answer(answer);
+        let opened = world.client.get(PATH).header("Accept-Encoding", "gzip").token(&token).open().await;
+        assert_eq!(opened.end().await, End::Clean);
+        world.mcp.left(ended + 1).await;
+        if is_stream {
+            assert_eq!(world.record().await["event"], "opened");
+        }
+        assert_eq!(world.record().await["end"], "token_expired");
+        drop(stream);
+    }
+    // What is one answer and no stream is delivered.
+    let error = json!({"jsonrpc": "2.0", "id": 7, "error": {"code": -32603, "message": "no stream"}});
+    for status in [200, 405] {
+        world.mcp.permit(1);
+        world.mcp.answer(
+            Answer::status(status).header("Content-Type", "application/json").body(error.to_string().as_bytes()),
+        );
+        let reply = world.client.get(PATH).token(&token).passed_through().send().await;
+        assert_eq!((reply.status, reply.end, reply.json()), (status, End::Clean, error.clone()));
+        assert_eq!(world.record().await["end"], "complete");
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn a_server_without_a_get_stream_says_so_itself() {
     let world = World::standard().await;
     world.mcp.permit(1);

@@ -237,7 +237,7 @@ impl Request {
         Held { wire, later: later.to_vec(), to_head: self.method == "HEAD" }
     }
 
-    /// Sends it by h2 with prior knowledge; `Host` becomes `:authority` unless the target is absolute.
+    /// Sends it by h2 with prior knowledge; `Host` becomes `:authority` unless the target is absolute. Trailers count as headers.
     pub(crate) async fn send_h2(self) -> Reply {
         let tokens = self.tokens();
         let passed_through = self.passed_through;
@@ -271,10 +271,7 @@ impl Request {
         let body = Full::new(Bytes::from(self.body.clone().unwrap_or_default()));
         let answer = within("an answer by h2", sender.send_request(request.body(body).unwrap())).await.unwrap();
         let (parts, body) = answer.into_parts();
-        let headers = parts
-            .headers
-            .iter()
-            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into()));
+        let headers = parts.headers.iter().map(shown);
         let status = parts.status.as_u16();
         let head = Head { start: format!("HTTP/2 {status}"), headers: headers.collect() };
         OpenedH2 { status, head, body, _sender: sender, connection }
@@ -298,6 +295,10 @@ impl Request {
     }
 }
 
+fn shown((name, value): (&http::HeaderName, &http::HeaderValue)) -> (String, String) {
+    (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into())
+}
+
 /// An answer by h2 while it is being read. Dropping it resets the stream; the connection goes with it.
 #[derive(Debug)]
 pub(crate) struct OpenedH2 {
@@ -315,11 +316,10 @@ impl OpenedH2 {
             match within("an answer's body by h2", self.body.frame()).await {
                 None => return Ok(None),
                 Some(Err(error)) => return Err(error),
-                Some(Ok(frame)) => {
-                    if let Ok(data) = frame.into_data() {
-                        return Ok(Some(data));
-                    }
-                }
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => return Ok(Some(data)),
+                    Err(frame) => self.head.headers.extend(frame.into_trailers().iter().flatten().map(shown)),
+                },
             }
         }
     }
