@@ -10,9 +10,10 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gatepost::config;
 use gatepost::gateway::audit::AuditSink;
-use gatepost::gateway::settings::{Settings, Tls};
+use gatepost::gateway::settings::{Settings, Tls, UpstreamSettings};
 use gatepost::gateway::shutdown::Shutdown;
 use gatepost::gateway::{Gateway, Prepared};
+use gatepost::oauth::ids::Issuer;
 use gatepost::token::clock::Clock;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -73,7 +74,7 @@ pub(crate) fn run() -> ExitCode {
             let summary = summary(path, &settings);
             match Prepared::new(settings) {
                 Ok(_) => {
-                    print!("{summary}");
+                    println!("{summary}");
                     ExitCode::SUCCESS
                 }
                 Err(error) => unusable(path, &error),
@@ -166,22 +167,15 @@ fn summary(path: &Path, settings: &Settings) -> String {
         Tls::External => "http, TLS is ended in front",
         Tls::Files { .. } => "https",
     };
-    let mut lines = format!("{}: ok; listen {} ({scheme})\n", path.display(), settings.listen);
+    let mut lines = vec![format!("{}: ok; listen {} ({scheme})", path.display(), settings.listen)];
     for route in &settings.routes {
-        lines.push_str(&format!(
-            "route {}: {}{} -> {}://{}{}\n",
-            route.name,
-            settings.public_url.as_str(),
-            route.path,
-            if route.upstream.https { "https" } else { "http" },
-            route.upstream.authority,
-            route.upstream.path,
-        ));
-        for issuer in &route.issuers {
-            lines.push_str(&format!("  tokens of {} for {}\n", issuer.as_str(), route.resource.as_str()));
-        }
+        let UpstreamSettings { https, authority, path, .. } = &route.upstream;
+        let upstream = format!("{}://{authority}{path}", if *https { "https" } else { "http" });
+        lines.push(format!("route {}: {}{} -> {upstream}", route.name, settings.public_url.as_str(), route.path));
+        let tokens = |issuer: &Issuer| format!("  tokens of {} for {}", issuer.as_str(), route.resource.as_str());
+        lines.extend(route.issuers.iter().map(tokens));
     }
-    lines
+    lines.join("\n")
 }
 
 fn start_logs(format: LogFormat, level: LevelFilter) {

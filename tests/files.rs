@@ -108,12 +108,14 @@ fn the_minimal_example_serves_on_loopback() {
     assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(settings.tls, Tls::Off);
     assert_eq!(settings.routes[0].resource.as_str(), "http://127.0.0.1:8080/mcp");
-    assert_eq!(settings.routes[0].challenge_scopes.to_string(), "mcp");
+    assert_eq!(settings.routes[0].scopes_supported.to_string(), "mcp:read mcp:write");
     let says = Says(settings);
-    says.tool("", "echo", "mcp");
-    says.tool("mcp", "echo", "permit");
-    says.tool("mcp", "\u{435}cho", "never");
-    says.check("mcp", &Operation::Core("tools/list"), "permit");
+    says.tool("mcp:read", "get_note", "permit");
+    says.tool("mcp:read", "echo", "mcp:write");
+    says.tool("mcp:read mcp:write", "echo", "permit");
+    says.tool("mcp:read mcp:write", "\u{435}cho", "never");
+    says.resource("", "note://1", "mcp:read");
+    says.check("", &Operation::Core("tools/list"), "permit");
 }
 
 #[test]

@@ -240,7 +240,7 @@ pub(super) struct UpstreamTls {
 pub(super) struct UpstreamTimeouts {
     /// Until connected, in seconds. Default: `timeouts.connect_secs`.
     pub(super) connect_secs: Option<u64>,
-    /// Until the head of the answer, in seconds. Default: `timeouts.answer_secs`.
+    /// Until the head of the answer, and from there to the end of one that is read whole, in seconds. Default: `timeouts.answer_secs`.
     pub(super) answer_secs: Option<u64>,
 }
 
@@ -315,7 +315,7 @@ pub(super) struct Timeouts {
     pub(super) write_stall_secs: Option<u64>,
     /// Until connected to an MCP server, in seconds. Default: `2`.
     pub(super) connect_secs: Option<u64>,
-    /// Until the head of an MCP server's answer, in seconds. Default: `60`.
+    /// Until the head of an MCP server's answer, and from there to the end of one that is read whole, in seconds. Default: `60`.
     pub(super) answer_secs: Option<u64>,
 }
 

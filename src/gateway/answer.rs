@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
@@ -14,6 +14,7 @@ use super::body::{self, Body};
 use super::filter::{self, Shows};
 use super::session::Owner;
 use super::stage::{Forwarded, Session};
+use crate::mcp::message::MessageId;
 use crate::mcp::operation::Operation;
 use crate::rejection::{Failure, Rejection};
 
@@ -23,41 +24,32 @@ impl Forwarded {
         let Self { route, principal, session, operation, request_id, answer } = self;
         let (mut head, incoming) = answer.into_parts();
         let kind = Kind::of(&head.headers);
+        let is_stream = head.status == StatusCode::OK && labels(&head.headers).any(|label| label == Kind::EventStream);
         clean(&mut head.headers);
         let owner = Owner::of(&principal, &route.name);
         if let Err(failure) = seal_session(&mut head.headers, session.as_ref(), owner, gateway) {
             return Err(Rejection::from(failure).with_id(request_id));
         }
-        let body = if route.policy.filters_lists() {
+        let body = if route.policy.filters_lists() && !incoming.is_end_stream() {
             let policy_of = Arc::clone(&route);
             let scopes = principal.scopes().clone();
             let shows: Shows = Arc::new(move |entry| policy_of.policy.shows(&scopes, entry));
-            let bytes_max = gateway.limits.answer_bytes_max;
-            head.headers.remove(header::ETAG);
-            match (kind, head.status.is_success()) {
-                (Kind::EventStream, _) => filter::events(incoming, bytes_max, shows, request_id),
-                (Kind::Json, _) => match json(incoming, bytes_max, &shows).await {
-                    Ok(bytes) => {
-                        head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
-                        body::full(bytes)
-                    }
-                    Err(failure) => return Err(Rejection::from(failure).with_id(request_id)),
-                },
-                (Kind::Other, false) => passed(incoming),
-                (Kind::Other, true) => match nothing(incoming).await {
-                    Ok(()) => body::empty(),
-                    Err(failure) => return Err(Rejection::from(failure).with_id(request_id)),
-                },
-            }
+            let id = request_id.clone();
+            let filtered = filtered(kind, &mut head, incoming, gateway.limits.answer_bytes_max, shows, id);
+            // Only what is read whole takes time here; a stream is handed on at once.
+            let filtered = tokio::time::timeout(route.upstream_settings.answer_timeout, filtered).await;
+            let late = Failure::UpstreamTimeout { detail: "the server's answer did not end in time" };
+            filtered.unwrap_or(Err(late)).map_err(|failure| Rejection::from(failure).with_id(request_id))?
         } else {
             passed(incoming)
         };
         if kind == Kind::EventStream {
             head.headers.remove(header::CONTENT_LENGTH);
         }
-        let is_stream = kind == Kind::EventStream && head.status == StatusCode::OK;
-        // These two streams serve whoever holds the token; an answer to a permitted request is always delivered.
-        let lives = (is_stream && matches!(operation, Operation::OpenStream | Operation::Listen(_)))
+        // What these two open serves whoever holds the token, whatever the server labels it. One JSON answer is no stream,
+        // and the answer to a permitted request is always delivered.
+        let may_last = head.status.is_success() && kind != Kind::Json;
+        let lives = (may_last && matches!(operation, Operation::OpenStream | Operation::Listen(_)))
             .then(|| gateway.clock.until(principal.expires_at()));
         Ok(Answer { response: Response::from_parts(head, body), is_stream, lives })
     }
@@ -79,38 +71,67 @@ pub struct Answer {
 enum Kind {
     Json,
     EventStream,
-    /// Neither, or in an encoding that we do not undo.
+    /// One of these, but under a second label, too, or in an encoding that we do not undo.
+    Unreadable,
+    /// Neither.
     Other,
 }
 
 impl Kind {
     fn of(headers: &HeaderMap) -> Self {
-        let encoded = headers
-            .get_all(header::CONTENT_ENCODING)
-            .iter()
-            .any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
-        let mut types = headers.get_all(header::CONTENT_TYPE).iter();
-        let (Some(one), None, false) = (types.next(), types.next(), encoded) else { return Self::Other };
-        let essence = one.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
-        if essence.eq_ignore_ascii_case("text/event-stream") {
-            Self::EventStream
-        } else if essence.eq_ignore_ascii_case("application/json") {
-            Self::Json
-        } else {
-            Self::Other
+        let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
+        let encoded = encodings.any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
+        let labels: Vec<Self> = labels(headers).collect();
+        match labels.as_slice() {
+            [kind] if !encoded => *kind,
+            labels if labels.iter().all(|label| *label == Self::Other) => Self::Other,
+            // By which label a client goes, and whether it decodes, is not ours to know.
+            _ => Self::Unreadable,
         }
     }
 }
 
-/// A JSON answer, filtered. Servers label an empty 202 as JSON, too: an empty body lists nothing.
-async fn json(mut incoming: Incoming, bytes_max: usize, shows: &Shows) -> Result<Bytes, Failure> {
-    if incoming.is_end_stream() {
-        return Ok(Bytes::new());
-    }
-    filter::json(&mut incoming, bytes_max, shows).await
+/// What each media type that an answer has is.
+fn labels(headers: &HeaderMap) -> impl Iterator<Item = Kind> {
+    let types = headers.get_all(header::CONTENT_TYPE).iter();
+    types.flat_map(|types| types.to_str().unwrap_or_default().split(',')).map(|media_type| {
+        let essence = media_type.split(';').next().unwrap_or_default().trim();
+        if essence.eq_ignore_ascii_case("text/event-stream") {
+            Kind::EventStream
+        } else if essence.eq_ignore_ascii_case("application/json") {
+            Kind::Json
+        } else {
+            Kind::Other
+        }
+    })
 }
 
-/// A success that is neither JSON nor an event stream can hold nothing that we could vouch for.
+/// The body of an answer without what the caller's lists do not show.
+async fn filtered(
+    kind: Kind,
+    head: &mut Parts,
+    mut incoming: Incoming,
+    bytes_max: usize,
+    shows: Shows,
+    request_id: Option<MessageId>,
+) -> Result<Body, Failure> {
+    // They speak of the server's bytes, hidden entries included.
+    for digest in ["etag", "content-digest", "repr-digest", "digest", "content-md5"] {
+        head.headers.remove(digest);
+    }
+    match (kind, head.status.is_success()) {
+        (Kind::EventStream, _) => Ok(filter::events(incoming, bytes_max, shows, request_id)),
+        (Kind::Json, _) => {
+            let bytes = filter::json(&mut incoming, bytes_max, &shows).await?;
+            head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+            Ok(body::full(bytes))
+        }
+        (Kind::Other, false) => Ok(passed(incoming)),
+        (Kind::Unreadable, _) | (Kind::Other, true) => nothing(incoming).await.map(|()| body::empty()),
+    }
+}
+
+/// An answer that holds nothing: anything in it would be something that we cannot vouch for.
 async fn nothing(mut incoming: Incoming) -> Result<(), Failure> {
     let unread = Failure::UpstreamProtocol {
         detail: "the server's answer is neither JSON nor an event stream, or is encoded",

@@ -7,9 +7,8 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use http_body::Frame;
-use http_body_util::BodyExt as _;
 
-use super::body::{Body, BodyError};
+use super::body::{self, Body, BodyError, ReadFault};
 use crate::mcp::listing::{self, Entry, Filtered};
 use crate::mcp::message::MessageId;
 use crate::mcp::sse::{Event, EventTooLarge, Parser};
@@ -18,24 +17,23 @@ use crate::rejection::Failure;
 /// What the caller's lists show; the same policy that decides calls.
 pub type Shows = Arc<dyn Fn(Entry<'_>) -> bool + Send + Sync>;
 
-/// Reads a JSON answer of at most `bytes_max` bytes and filters it. A body cut short, over the limit or not understood is
-/// `upstream_protocol`. Trailers are dropped.
+/// Reads a JSON answer of at most `bytes_max` bytes and filters it. An empty one stays empty; one cut short, over
+/// the limit or not understood is `upstream_protocol`. Trailers are dropped.
 pub async fn json<B>(mut answer: B, bytes_max: usize, shows: &Shows) -> Result<Bytes, Failure>
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin,
     B::Error: Into<BodyError>,
 {
-    let mut body = BytesMut::new();
-    while let Some(frame) = answer.frame().await {
-        let frame = frame.map_err(|_| protocol("the answer was cut short"))?;
-        let Ok(data) = frame.into_data() else { continue };
-        if data.len() > bytes_max.saturating_sub(body.len()) {
-            return Err(protocol("the answer is over the limit"));
-        }
-        body.extend_from_slice(&data);
+    let body = body::read_limited(&mut answer, bytes_max).await.map_err(|fault| match fault {
+        ReadFault::TooLarge => protocol("the answer is over the limit"),
+        ReadFault::Broken => protocol("the answer was cut short"),
+    })?;
+    if body.is_empty() {
+        // Servers label an empty 202 as JSON, too: an empty body lists nothing.
+        return Ok(Bytes::new());
     }
     match listing::filter(&body, shows.as_ref()) {
-        Ok(Filtered::Unchanged) => Ok(body.freeze()),
+        Ok(Filtered::Unchanged) => Ok(body),
         Ok(Filtered::Changed(bytes)) => Ok(bytes.into()),
         Err(fault) => Err(protocol(fault.detail)),
     }
@@ -168,6 +166,7 @@ fn protocol(detail: &'static str) -> Failure {
 mod tests {
     use super::*;
     use http::HeaderMap;
+    use http_body_util::BodyExt as _;
     use tokio::sync::mpsc;
 
     type Sent = Result<Frame<Bytes>, BodyError>;
@@ -398,7 +397,9 @@ mod tests {
         check(vec![data(format!("{{}}{}", " ".repeat(63)))], Err("over the limit")).await;
         check(vec![data(format!("{{}}{}", " ".repeat(62))), data(" ")], Err("over the limit")).await;
         check(vec![data(shown), Err("cut".into())], Err("cut short")).await;
-        check(vec![], Err("JSON")).await;
+        check(vec![], Ok("")).await;
+        check(vec![data("")], Ok("")).await;
+        check(vec![data(" ")], Err("JSON")).await;
         check(vec![data(r#"{"result":{"Tools":[]}}"#)], Err("looks like")).await;
     }
 }

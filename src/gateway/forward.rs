@@ -32,12 +32,16 @@ impl Authorized {
     }
 }
 
-/// Refuses the answers that would send the client elsewhere.
+/// Refuses the answers that would send the client elsewhere, or that are less than an answer.
 fn checked(answer: Response<Incoming>) -> Result<Response<Incoming>, Failure> {
     let status = answer.status();
     if status == StatusCode::UNAUTHORIZED {
         // Its challenge names another authorization server, or ours without our resource.
         return Err(Failure::UpstreamUnauthorized);
+    }
+    if status == StatusCode::PARTIAL_CONTENT {
+        // Out of the middle of a list, a part may be JSON that shows no list.
+        return Err(Failure::UpstreamProtocol { detail: "the server answered with a part", location: None });
     }
     if status.is_redirection() {
         let location = answer.headers().get(header::LOCATION).map(|to| String::from_utf8_lossy(to.as_bytes()).into());
@@ -173,9 +177,10 @@ fn header_text(texts: &[String]) -> String {
 /// Everything but visible ASCII; and `%` itself, so that decoding gives the claim back.
 const NOT_VISIBLE: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
 
-/// Never sent on: credentials, hop-by-hop headers (RFC 9110 §7.6.1), what we frame or name ourselves, what other
-/// proxies own and servers therefore believe (who calls, which path, which method).
-const REMOVED: [&str; 26] = [
+/// Never sent on: credentials, hop-by-hop headers (RFC 9110 §7.6.1), what we frame or name ourselves, what asks for a part
+/// of an answer or for none (206 and 304 cannot be filtered), what other proxies own and servers therefore believe (who
+/// calls, which path, which method).
+const REMOVED: [&str; 30] = [
     "authorization",
     "cookie",
     "proxy-authorization",
@@ -192,6 +197,10 @@ const REMOVED: [&str; 26] = [
     "content-length",
     "host",
     "http2-settings",
+    "range",
+    "if-range",
+    "if-none-match",
+    "if-modified-since",
     "x-forwarded-user",
     "x-forwarded-email",
     "x-forwarded-groups",

@@ -13,7 +13,7 @@ use super::session::Owner;
 use super::stage::{Authenticated, Head, Inspected, Payload, Session};
 use super::trail::Trail;
 use crate::mcp::headers::{self, HeaderFault};
-use crate::mcp::message::{self, Body, Kind, Malformed, MessageId, ReadLimits};
+use crate::mcp::message::{self, Body, INVALID_PARAMS, INVALID_REQUEST, Kind, Malformed, MessageId, ReadLimits};
 use crate::mcp::operation::Operation;
 use crate::mcp::revision::Revision;
 use crate::rejection::{Failure, Rejection};
@@ -154,9 +154,6 @@ fn header_fault(fault: HeaderFault) -> Rejection {
 
 /// Elements of a batch that are read at all.
 const BATCH_MAX: usize = 50;
-/// JSON-RPC 2.0 §5.1.
-const INVALID_REQUEST: i32 = -32600;
-const INVALID_PARAMS: i32 = -32602;
 
 #[cfg(test)]
 mod tests {

@@ -98,7 +98,7 @@ pub struct UpstreamSettings {
     pub identity: Vec<(HeaderName, ClaimPath)>,
     /// Until connected.
     pub connect_timeout: Duration,
-    /// Until the head of its answer.
+    /// Until the head of its answer; and, for an answer that is read whole to be filtered, from there to its end.
     pub answer_timeout: Duration,
 }
 

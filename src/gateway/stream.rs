@@ -1,4 +1,5 @@
-//! The body of an answer: it may end at a time, and writes the audit record when it ends. It changes no byte.
+//! The body of an answer: it may end at a time, and writes the audit record when it ends. It changes no byte, and drops
+//! trailers.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -59,7 +60,13 @@ impl http_body::Body for Audited {
             self.end(End::TokenExpired);
             return Poll::Ready(None);
         }
-        let polled = ready!(Pin::new(&mut self.inner).poll_frame(context));
+        let polled = loop {
+            match ready!(Pin::new(&mut self.inner).poll_frame(context)) {
+                // Trailers could carry what was removed from the head: a cookie, or another server's challenge.
+                Some(Ok(frame)) if frame.is_trailers() => {}
+                polled => break polled,
+            }
+        };
         match &polled {
             Some(Ok(frame)) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);

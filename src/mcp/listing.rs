@@ -42,8 +42,8 @@ pub struct NotUnderstood {
 
 /// Filters one JSON document: a message or a batch of them. In every JSON-RPC response whose `result` has an array
 /// `tools`, `prompts`, `resources` or `resourceTemplates`, the entries for which `shows` is false go, whatever the id;
-/// `result.cacheScope`, where present, becomes `"private"` (MCP 2026-07-28, Caching). Messages with a `method`, errors, and
-/// results without such an array stay as they are.
+/// `result.cacheScope`, where present, becomes `"private"`, with or without a list (MCP 2026-07-28, Caching). Messages with
+/// a `method`, errors, and all other results stay as they are.
 pub fn filter(json: &[u8], shows: &dyn Fn(Entry<'_>) -> bool) -> Result<Filtered, NotUnderstood> {
     strict::check(json, DEPTH_MAX).map_err(|fault| NotUnderstood { detail: fault.0, id: None })?;
     let text = std::str::from_utf8(json).map_err(|_| NotUnderstood { detail: "the answer must be UTF-8", id: None })?;
@@ -104,16 +104,14 @@ fn edit_result<'a>(
     if result.has_lookalike(CACHE_SCOPE) || LISTS.iter().any(|list| result.has_lookalike(list.member)) {
         return Err("the result has a member that looks like a list or `cacheScope`");
     }
-    let mut filtered = false;
     for list in &LISTS {
         if let Some(array) = result.get(list.member).filter(|value| value.starts_with('[')) {
             edit_list(list, array, shows, edits)?;
-            filtered = true;
         }
     }
-    if filtered && let Some(scope) = result.get(CACHE_SCOPE) {
-        // Clients take a value they do not know, `null` among them, for "public": a shared cache would then hand one
-        // caller's list to another. Only what is already private may stay.
+    if let Some(scope) = result.get(CACHE_SCOPE) {
+        // A shared cache would hand one caller's list, or a resource that takes a scope, to another. Clients take a value
+        // they do not know, `null` among them, for "public": only what is already private may stay.
         if string(scope).as_deref() != Some("private") {
             edits.replace(scope, "\"private\"")?;
         }
@@ -300,7 +298,7 @@ mod tests {
         unchanged(r#"{"result":{"tools":[],"cacheScope":"private"}}"#);
         unchanged(r#"{"result":{"tools":[],"cacheScope":"priv\u0061te"}}"#);
         unchanged(r#"{"result":{"tools":[{"name":"a"}],"ttlMs":5}}"#);
-        unchanged(r#"{"result":{"contents":[],"cacheScope":"public"}}"#);
+        check_result(r#"{"contents":[],"cacheScope":"public"}"#, r#"{"contents":[],"cacheScope":"private"}"#);
         unchanged(r#"{"result":{"tools":[{"name":"a","cacheScope":"public"}]}}"#);
     }
 
@@ -374,6 +372,9 @@ mod tests {
         not_understood(r#"{"result":{"resourcetemplates":[]}}"#);
         not_understood(r#"{"result":{"tools\u0000x":[]}}"#);
         not_understood(r#"{"result":{"tools":[],"cachescope":"public"}}"#);
+        not_understood(r#"{"result":{"tools":[],"cache_scope":"public"}}"#);
+        not_understood(r#"{"result":{"resource_templates":[{"uriTemplate":"x:{y}"}]}}"#);
+        not_understood(r#"{"result":{"resourceTemplates":[{"uriTemplate":"a:{y}","uri_template":"x:{y}"}]}}"#);
         not_understood(format!(r#"{{"result":{}1{}}}"#, "[".repeat(200), "]".repeat(200)));
     }
 
@@ -461,18 +462,14 @@ mod tests {
     fn reference(json: &str, shows: &dyn Fn(&str) -> bool) -> Value {
         let mut document: Value = serde_json::from_str(json).unwrap();
         let result = document["result"].as_object_mut().unwrap();
-        let mut any = false;
         for (member, key) in
             [("tools", "name"), ("prompts", "name"), ("resources", "uri"), ("resourceTemplates", "uriTemplate")]
         {
             if let Some(list) = result.get_mut(member) {
                 list.as_array_mut().unwrap().retain(|entry| shows(entry[key].as_str().unwrap()));
-                any = true;
             }
         }
-        if any {
-            result["cacheScope"] = json!("private");
-        }
+        result["cacheScope"] = json!("private");
         document
     }
 
@@ -501,11 +498,10 @@ mod tests {
 
         #[test]
         fn with_everything_shown_only_the_cache_scope_changes(response in responses()) {
-            let has_list = LISTS.iter().any(|list| order(&response.replace("SCOPE", "1"))[1].iter().any(|name| name == list.member));
             let before = response.replace("SCOPE", "\"public\"");
-            let after = response.replace("SCOPE", if has_list { "\"private\"" } else { "\"public\"" });
+            let after = response.replace("SCOPE", "\"private\"");
             let outcome = filter(before.as_bytes(), &|_| true).unwrap();
-            prop_assert_eq!(outcome, if has_list { Filtered::Changed(after.clone().into()) } else { Filtered::Unchanged });
+            prop_assert_eq!(outcome, Filtered::Changed(after.clone().into()));
             prop_assert_eq!(filter(after.as_bytes(), &|_| true).unwrap(), Filtered::Unchanged);
         }
 

@@ -172,9 +172,9 @@ pub fn read(bytes: &[u8], limits: ReadLimits) -> Result<Body, Malformed> {
 /// JSON-RPC 2.0 §5.1, Parse error.
 const NOT_JSON: i32 = -32700;
 /// JSON-RPC 2.0 §5.1, Invalid Request.
-pub(super) const INVALID_REQUEST: i32 = -32600;
+pub(crate) const INVALID_REQUEST: i32 = -32600;
 /// JSON-RPC 2.0 §5.1, Invalid params.
-pub(super) const INVALID_PARAMS: i32 = -32602;
+pub(crate) const INVALID_PARAMS: i32 = -32602;
 
 #[cfg(test)]
 mod tests {

@@ -94,9 +94,16 @@ impl Place {
         } else {
             strict::folded(name).take(NAME_CHARS_MAX + 1).collect::<String>().into()
         };
-        if defined.iter().any(|(defined, _)| defined.eq_ignore_ascii_case(&folded)) {
-            // Go's encoding/json lets `Name` and `paramſ` overwrite `name` and `params`: the server would act on
-            // what was never authorized.
+        // Go's encoding/json lets `Name` and `paramſ` overwrite `name` and `params`: the server would act on what was
+        // never authorized.
+        let is_folded = defined.iter().any(|(defined, _)| defined.eq_ignore_ascii_case(&folded));
+        // pydantic and the JSON form of protobuf take `resource_subscriptions` for `resourceSubscriptions`. Where no
+        // decision rests on the member, the other spelling is some extension's own.
+        let decisive = defined.iter().filter(|(_, place)| *place != Self::Elsewhere);
+        let is_respelt = decisive.into_iter().any(|(defined, _)| strict::same_words(defined, &folded));
+        // A server in JavaScript that copies members one by one makes those inside `__proto__` the message's own.
+        let is_prototype = folded == "__proto__";
+        if is_folded || is_respelt || is_prototype {
             return Err(Lookalike);
         }
         Ok(Self::Elsewhere)
@@ -318,6 +325,15 @@ mod tests {
         check(Reference, "type", Ok(Place::ReferenceKind));
         check(Reference, "Type", Err(Lookalike));
         check(Notifications, "resourcesubscriptions", Err(Lookalike));
+        check(Notifications, "resource_subscriptions", Err(Lookalike));
+        check(Notifications, "Resource-Subscriptions", Err(Lookalike));
+        check(Notifications, "task_ids", Err(Lookalike));
+        check(Notifications, "tools_list_changed", Ok(Elsewhere));
+        check(Params, "meta", Err(Lookalike));
+        check(Params, "task_id", Err(Lookalike));
+        check(Params, "request_id", Ok(Elsewhere));
+        check(Params, "__proto__", Err(Lookalike));
+        check(Elsewhere, "__proto__", Ok(Elsewhere));
         check(Meta, "io.modelcontextprotocol/ProtocolVersion", Err(Lookalike));
         check(Meta, "com.example/Anything", Ok(Elsewhere));
         check(Meta, &"x".repeat(100_000), Ok(Elsewhere));

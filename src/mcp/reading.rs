@@ -76,10 +76,7 @@ impl Watch for Reading {
 
     fn member(&mut self, parent: Place, name: &str) -> Place {
         let Ok(place) = parent.member(name) else {
-            self.refuse(
-                INVALID_REQUEST,
-                "a member differs from one that MCP defines in case or invisible characters only",
-            );
+            self.refuse(INVALID_REQUEST, "a member differs from one that MCP defines in its spelling only");
             if let (Place::Document | Place::Element, Some(draft)) = (parent, &mut self.draft) {
                 draft.doubtful = true;
             }

@@ -40,9 +40,19 @@ pub fn folds_to(name: &str, defined: &str) -> bool {
     folded(name).eq(defined.chars().map(|character| character.to_ascii_lowercase()))
 }
 
+/// Whether two names are the same but for case and for what joins their words: `uri_template` and `uriTemplate`. Parsers
+/// with field names of their own (pydantic, the JSON form of protobuf) take the one for the other.
+pub(super) fn same_words(one: &str, other: &str) -> bool {
+    letters(one).eq(letters(other))
+}
+
 /// The characters of `name` as [`folds_to`] compares them.
 pub(super) fn folded(name: &str) -> impl Iterator<Item = char> {
     name.chars().take_while(|&character| character != '\0').filter(|&character| !is_invisible(character)).map(fold)
+}
+
+fn letters(name: &str) -> impl Iterator<Item = char> {
+    name.chars().filter(|letter| !matches!(letter, '_' | '-')).map(|letter| letter.to_ascii_lowercase())
 }
 
 /// Why a document is refused.

@@ -122,12 +122,14 @@ impl Pattern {
 
     /// Runs the pattern as an automaton: a state is the number of tokens that are behind us.
     fn accepts(&self, text: &[u8]) -> bool {
-        let mut states = self.start();
+        let takes_the_rest = matches!(self.tokens.last(), Some(Token::Run));
+        let (mut states, mut next) = (self.start(), Vec::new());
         for byte in text {
-            if states.is_empty() {
-                return false;
+            if states.is_empty() || (takes_the_rest && self.is_end(&states)) {
+                break;
             }
-            states = self.step(&states, *byte);
+            self.step_into(&states, *byte, &mut next);
+            std::mem::swap(&mut states, &mut next);
         }
         self.is_end(&states)
     }
@@ -166,16 +168,21 @@ impl Pattern {
 
     /// The states that one byte leads to. States are in ascending order, each once.
     fn step(&self, states: &[usize], byte: u8) -> Vec<usize> {
-        let mut next = Vec::with_capacity(states.len() + 1);
+        let mut next = Vec::new();
+        self.step_into(states, byte, &mut next);
+        next
+    }
+
+    fn step_into(&self, states: &[usize], byte: u8, next: &mut Vec<usize>) {
+        next.clear();
         for state in states {
             match self.tokens.get(*state) {
-                Some(Token::Byte(expected)) if *expected == byte => self.enter(state + 1, &mut next),
-                Some(Token::Segment) if byte != b'/' => self.enter(*state, &mut next),
-                Some(Token::Run) => self.enter(*state, &mut next),
+                Some(Token::Byte(expected)) if *expected == byte => self.enter(state + 1, next),
+                Some(Token::Segment) if byte != b'/' => self.enter(*state, next),
+                Some(Token::Run) => self.enter(*state, next),
                 Some(Token::Byte(_) | Token::Segment) | None => {}
             }
         }
-        next
     }
 
     /// Adds `state`, and the one behind it if a wildcard stands there, which may match nothing. What is entered later never

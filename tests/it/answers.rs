@@ -126,17 +126,25 @@ async fn origin_not_allowed() {
 async fn missing_token() {
     let mut world = World::standard().await;
     let login = challenge(&world, "");
+    let token = world.token("mcp tools:read");
+    let bearer = format!("Bearer {token}");
     let bare = world.client.tool(PATH, "get_x");
     let requests = [
         bare.clone(),
         bare.clone().header("Authorization", "Basic YWxpY2U6c2VjcmV0"),
-        bare.header("Authorization", "DPoP abc"),
+        bare.clone().header("Authorization", "DPoP abc"),
+        bare.clone().header("X-Access-Token", &token).header("Proxy-Authorization", &bearer),
+        bare.header("Cookie", &format!("access_token={token}")),
         world.client.post(PATH, "this is no JSON"),
         world.client.call(PATH, "initialize", &json!({})),
         world.client.call(PATH, "ping", &json!({})),
         world.client.get(PATH),
         world.client.request("DELETE", PATH),
-        world.client.tool(&format!("{PATH}?access_token={}", world.token("mcp tools:read")), "get_x"),
+        world.client.tool(&format!("{PATH}?access_token={token}"), "get_x"),
+        world
+            .client
+            .post(PATH, format!("access_token={token}"))
+            .with("Content-Type", "application/x-www-form-urlencoded"),
     ];
     for request in requests {
         let reply = request.send().await;
@@ -242,6 +250,73 @@ async fn session_not_found() {
 }
 
 #[tokio::test]
+async fn body_too_large() {
+    let mut world = World::start(&format!("{}limits: {{body_bytes_max: 1024}}\n", file(""))).await;
+    let request = world.client.post(PATH, "x".repeat(1025)).token(&world.token("mcp tools:read"));
+    let reply = request.send().await;
+    let (_, record) = answered(&mut world, &reply, 413, "body_too_large", says(413)).await;
+    assert_eq!((&record["route"], &record["principal"]["subject"]), (&json!("standard"), &json!("alice")));
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn body_timeout() {
+    let mut world = World::start(&format!("{}timeouts: {{body_secs: 1}}\n", file(""))).await;
+    let request = world.client.tool(PATH, "get_x").token(&world.token("mcp tools:read"));
+    let reply = request.send_all_but(1).await.give_up().await;
+    answered(&mut world, &reply, 408, "body_timeout", says(408)).await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn media_type() {
+    let mut world = World::standard().await;
+    let request = world.client.tool(PATH, "get_x").token(&world.token("mcp tools:read"));
+    let reply = request.with("Content-Type", "text/plain").send().await;
+    let (_, record) = answered(&mut world, &reply, 415, "media_type", says(415)).await;
+    assert!(record["detail"].is_string(), "{record}");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn malformed_message() {
+    let mut world = World::standard().await;
+    for (body, code, id) in [
+        ("no json", -32700, None),
+        (r#"[{"jsonrpc":"2.0","id":7,"method":"ping"}]"#, -32600, None),
+        (r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{}}"#, -32602, Some(json!(7))),
+    ] {
+        let reply = world.client.post(PATH, body).token(&world.token("mcp")).send().await;
+        let (_, record) = answered(&mut world, &reply, 400, "malformed_message", Says { id, ..says(code) }).await;
+        assert!(record["detail"].is_string(), "{record}");
+        assert_eq!(record["bytes_in"], body.len());
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn header_mismatch() {
+    let mut world = World::standard().await;
+    let request = world.client.tool(PATH, "get_x").token(&world.token("mcp tools:read"));
+    let reply = request.header("Mcp-Name", "create_issue").send().await;
+    let says = Says { id: Some(json!(7)), ..says(-32020) };
+    answered(&mut world, &reply, 400, "header_mismatch", says).await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn unsupported_revision() {
+    let mut world = World::standard().await;
+    let request = world.client.tool(PATH, "get_x").token(&world.token("mcp tools:read"));
+    let reply = request.header("MCP-Protocol-Version", "1999-12-31").send().await;
+    let says = Says { id: Some(json!(7)), ..says(-32022) };
+    let (error, _) = answered(&mut world, &reply, 400, "unsupported_revision", says).await;
+    assert_eq!(error["data"]["supported"], json!(["2026-07-28"]));
+    assert_eq!(error["data"]["requested"], "1999-12-31");
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn insufficient_scope() {
     let mut world = World::standard().await;
     let reply = world.call_tool("mcp tools:read unrelated", "create_issue").await;
@@ -330,9 +405,17 @@ async fn upstream_timeout() {
     world.mcp.permit(1);
     world.mcp.answer(Answer::hang());
     let reply = world.call_tool("mcp tools:read", "get_x").await;
-    let says = Says { id: Some(json!(7)), decision: "allowed", ..says(504) };
-    answered(&mut world, &reply, 504, "upstream_timeout", says).await;
+    let allowed = || Says { id: Some(json!(7)), decision: "allowed", ..says(504) };
+    answered(&mut world, &reply, 504, "upstream_timeout", allowed()).await;
     world.mcp.left(1).await;
+    // A document that is read whole must end in time, too.
+    let json = Answer::json(&json!({"jsonrpc": "2.0", "id": 7, "result": {}}));
+    let (unended, control) = json.streamed();
+    world.mcp.permit(1);
+    world.mcp.answer(unended);
+    let reply = world.call_tool("mcp tools:read", "get_x").await;
+    answered(&mut world, &reply, 504, "upstream_timeout", allowed()).await;
+    drop(control);
     world.finish().await;
 }
 
@@ -349,7 +432,13 @@ async fn upstream_protocol() {
         Answer::text("application/json", r#"{"jsonrpc":"2.0","id":7,"result":{"tools":[{"name":"a","name":"b"}]}}"#),
         json().header("Content-Encoding", "gzip"),
         json().cut_short(),
+        json().header("Content-Type", "application/json"),
+        json().header("Mcp-Session-Id", "first").header("Mcp-Session-Id", "second"),
         Answer::raw(b"SSH-2.0-OpenSSH_9.6\r\n"),
+        Answer::raw(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n"),
+        Answer::raw(
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+        ),
     ];
     for answer in answers {
         world.mcp.permit(1);

@@ -56,6 +56,35 @@ async fn members_that_some_reader_takes_for_another() {
 }
 
 #[tokio::test]
+async fn members_that_some_reader_knows_by_another_spelling() {
+    let listen = |notifications: &str| {
+        format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{{"notifications":{notifications}}}}}"#
+        )
+    };
+    let (by_field, by_words, tasks) = (
+        listen(r#"{"resource_subscriptions":["file:///etc/passwd"]}"#),
+        listen(r#"{"resourceSubscriptions":["repo://a"],"Resource-Subscriptions":["file:///etc/passwd"]}"#),
+        listen(r#"{"task_ids":["1"]}"#),
+    );
+    refused(&[
+        (&by_field, -32600),
+        (&by_words, -32600),
+        (&tasks, -32600),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"get_x","meta":{"a":1}}}"#, -32600),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn members_that_some_reader_takes_out_of_a_prototype() {
+    let listen = r#"{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{"__proto__":{"resourceSubscriptions":["file:///etc/passwd"]}}}}"#;
+    let response = r#"{"jsonrpc":"2.0","id":1,"result":{},"__proto__":{"method":"tools/call","params":{"name":"delete_everything"}}}"#;
+    let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"get_x","__proto__":{"name":"delete_everything"}}}"#;
+    refused(&[(listen, -32600), (response, -32600), (call, -32600)]).await;
+}
+
+#[tokio::test]
 async fn what_is_not_one_json_value() {
     let deep = |depth: usize| {
         let (open, close) = ("[".repeat(depth), "]".repeat(depth));
@@ -286,6 +315,75 @@ async fn framings_that_two_servers_could_read_differently() {
     ] {
         let reply = world.client.raw(format!("{}{chunked}", head(framing)).as_bytes(), false).await;
         assert!((400..500).contains(&reply.status), "{framing}: {reply:?}");
+    }
+    assert_eq!(world.mcp.arrived(), 0);
+    world.finish_whatever_was_audited().await;
+}
+
+#[tokio::test]
+async fn a_refused_body_is_never_read_as_a_request() {
+    let world = World::standard().await;
+    let token = world.token("mcp tools:read");
+    let smuggled = world.client.tool(PATH, "get_x").token(&token).bytes();
+    let next = world.client.request("OPTIONS", PATH);
+    for request in [
+        world.client.post(PATH, &smuggled),
+        world.client.post(PATH, &smuggled).with("Host", "evil.example"),
+        world.client.post("/unknown", &smuggled),
+        world.client.request("PUT", PATH).body(&smuggled),
+        world.client.get(PATH).token(&token).body(&smuggled),
+        world.client.post(PATH, &smuggled).header("Origin", "https://evil.example"),
+        world.client.post(PATH, &smuggled).token("no.good.token-at-all"),
+        world.client.post(PATH, &smuggled).token(&token).with("Content-Type", "text/plain"),
+        world.client.post(PATH, &smuggled).token(&token),
+    ] {
+        // Both at once: what comes after the answer, if the connection is kept, is the answer to the second one.
+        let (reply, second) = request.clone().followed_by(&next).await;
+        assert!((400..500).contains(&reply.status), "{reply:?}");
+        assert!(second.is_none_or(|second| second.status == 204), "{request:?}");
+    }
+    assert_eq!(world.mcp.arrived(), 0);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_body_that_comes_after_its_refusal_resets_nothing() {
+    let world = World::standard().await;
+    // Clients that send head and body apart take a reset for a network error and never see the challenge.
+    let request = world.client.post(PATH, "x".repeat(100_000));
+    let (reply, second) =
+        request.send_all_but(100_000).await.answered_first(&world.client.request("OPTIONS", PATH)).await;
+    reply.refused(401, "missing_token");
+    assert_eq!(second.expect("the connection was kept").status, 204);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_client_that_waits_for_leave_to_send_gets_it() {
+    let world = World::standard().await;
+    world.mcp.permit(1);
+    let request = world.client.tool(PATH, "get_x").header("Expect", "100-continue");
+    let permitted = request.clone().token(&world.token("mcp tools:read")).send_all_but(10).await;
+    permitted.after_leave().await.passed();
+    assert_eq!(world.mcp.next().await.header("expect"), None);
+    // Whoever is refused is told so instead.
+    request.send_all_but(10).await.give_up().await.refused(401, "missing_token");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn heads_that_are_too_large() {
+    let world = World::standard().await;
+    let token = world.token("mcp tools:read");
+    let mut many = world.client.tool(PATH, "get_x").token(&token);
+    for n in 0..101 {
+        many = many.header(&format!("X-{n}"), "x");
+    }
+    let long = world.client.tool(PATH, "get_x").token(&token).header("X-Long", &"x".repeat(40_000));
+    let target = world.client.tool(&format!("{PATH}?{}", "x".repeat(40_000)), "get_x").token(&token);
+    for request in [many, long, target] {
+        let reply = world.client.raw(&request.bytes(), false).await;
+        assert!(reply.status == 431 || reply.status == 414, "{reply:?}");
     }
     assert_eq!(world.mcp.arrived(), 0);
     world.finish_whatever_was_audited().await;

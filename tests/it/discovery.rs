@@ -198,6 +198,7 @@ async fn the_servers_own_cors_headers_do_not_pass() {
             .header("Access-Control-Allow-Credentials", "true")
             .header("Set-Cookie", "session=1")
             .header("WWW-Authenticate", "Bearer realm=\"server\"")
+            .header("Gatepost-Reason", "invented")
             .header("X-Other", "kept"),
     );
     let reply =
@@ -251,6 +252,42 @@ async fn an_absolute_target_agrees_with_the_host() {
     world.client.get(&foreign).send().await.refused(400, "malformed_request");
     world.client.get(&foreign).with("Host", "evil.example").send().await.refused(421, "misdirected");
     world.client.get(&absolute).with("Host", &own.to_uppercase()).send().await.passed();
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_resource_above_the_path_and_further_audiences_are_accepted() {
+    let text = file("resource: \"http://{listen}\"\naudiences: [api://mcp]\nchallenge_scopes: []");
+    let mut world = World::start_with(&text, AuthorizationServer::up(), McpServer::up(), Clock::system()).await;
+    let good = world.issuer.token().scope("mcp tools:read");
+    world.keys_arrived_with(&good.clone().aud(world.url("")).mint()).await;
+    let document = world.client.get(DOCUMENT).send().await;
+    let resource = document.passed().json()["resource"].as_str().unwrap().to_owned();
+    assert_eq!(resource.trim_end_matches('/'), world.url(""));
+    let refusal = world.client.tool(PATH, "get_x").send().await;
+    assert_eq!(
+        refusal.header("www-authenticate"),
+        Some(format!("Bearer resource_metadata=\"{}\"", world.url(DOCUMENT)).as_str()),
+        "challenge_scopes: [] leaves the scope out"
+    );
+    // Clients disagree about the slash of a bare origin; about nothing else.
+    for audience in
+        [json!(world.url("")), json!(world.url("/")), json!("api://mcp"), json!(["https://other.example", "api://mcp"])]
+    {
+        world.mcp.permit(1);
+        world.client.tool(PATH, "get_x").token(&good.clone().aud(audience).mint()).send().await.passed();
+    }
+    for audience in [
+        json!(world.url(PATH)),
+        json!("api://mcp/"),
+        json!("API://mcp"),
+        json!([["api://mcp"]]),
+        json!({"api://mcp": 1}),
+        json!([]),
+    ] {
+        let reply = world.client.tool(PATH, "get_x").token(&good.clone().aud(audience).mint()).send().await;
+        reply.refused(401, "invalid_token");
+    }
     world.finish().await;
 }
 

@@ -103,3 +103,29 @@ async fn the_authorization_server_breaks_as_told() {
     issuer.go_down().await;
     assert!(tokio::net::TcpStream::connect(address).await.is_err(), "refusing again");
 }
+
+#[tokio::test]
+async fn the_client_finds_what_no_answer_may_hold() {
+    let token = "a-token-that-is-long-enough";
+    for (answer, good) in [
+        (Answer::status(200), true),
+        (Answer::status(403).header("Gatepost-Reason", "x"), true),
+        (Answer::status(403), false),
+        (Answer::status(200).header("Gatepost-Reason", "x"), false),
+        (Answer::status(200).header("X-Echo", token), false),
+        (Answer::text("text/plain", token), false),
+        (Answer::status(200).header("Set-Cookie", "a=b"), false),
+        (Answer::status(200).header("WWW-Authenticate", "Bearer"), false),
+        (Answer::status(401).header("Gatepost-Reason", "x").header("WWW-Authenticate", "Bearer, Bearer"), false),
+        (Answer::status(401).header("Gatepost-Reason", "x").header("WWW-Authenticate", "Basic"), false),
+    ] {
+        let server = McpServer::up();
+        server.permit(1);
+        let what = format!("{answer:?}");
+        server.answer(answer);
+        let request = Client::new(server.address()).get("/").token(token);
+        let sent = tokio::spawn(request.send()).await;
+        assert_eq!(sent.is_ok(), good, "{what}");
+        assert_eq!(server.take_faults().len(), 1, "the Authorization that was sent");
+    }
+}

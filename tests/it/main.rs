@@ -17,10 +17,14 @@ mod harness; // the harness sees what it promises to see
 #[cfg(test)]
 mod keys; // issuers that are down, broken, or change their keys
 #[cfg(test)]
+mod lists; // an entry that policy hides, on every road to the client
+#[cfg(test)]
 mod sessions; // session ids are worthless to anybody else
 #[cfg(test)]
 mod streams; // events one by one, ends and breaks
 #[cfg(test)]
 mod tidy; // the shape of the source
+#[cfg(test)]
+mod tls; // https on both sides
 #[cfg(test)]
 mod tools; // calls, lists, headers: the main job

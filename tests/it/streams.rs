@@ -190,6 +190,52 @@ async fn a_get_stream_ends_with_its_token_and_an_answer_does_not() {
 }
 
 #[tokio::test]
+async fn no_label_and_no_encoding_lets_a_stream_outlive_its_token() {
+    let time = Arc::new(AtomicU64::new(now()));
+    let clock = Clock::from_fn({
+        let time = Arc::clone(&time);
+        move || time.load(Ordering::SeqCst)
+    });
+    let mut world = World::start_at(&file("visibility: all"), clock).await;
+    let expires = time.load(Ordering::SeqCst) + 100;
+    let token = world.good().scope("mcp").claim("exp", expires).mint();
+    time.store(expires + 5, Ordering::SeqCst);
+    let typed = |kind: &str| Answer::status(200).header("Content-Type", kind);
+    let answers = [
+        (typed("text/event-stream").header("Content-Encoding", "gzip"), true),
+        (typed("text/event-stream").header("Content-Type", "text/plain"), true),
+        (typed("text/event-stream, text/plain"), true),
+        (typed("application/x-ndjson"), false),
+        (Answer::status(200), false),
+    ];
+    for (ended, (answer, is_stream)) in answers.into_iter().enumerate() {
+        let (answer, stream) = answer.streamed();
+        world.mcp.permit(1);
+        world.mcp.answer(answer);
+        let opened = world.client.get(PATH).header("Accept-Encoding", "gzip").token(&token).open().await;
+        assert_eq!(opened.end().await, End::Clean);
+        world.mcp.left(ended + 1).await;
+        if is_stream {
+            assert_eq!(world.record().await["event"], "opened");
+        }
+        assert_eq!(world.record().await["end"], "token_expired");
+        drop(stream);
+    }
+    // What is one answer and no stream is delivered.
+    let error = json!({"jsonrpc": "2.0", "id": 7, "error": {"code": -32603, "message": "no stream"}});
+    for status in [200, 405] {
+        world.mcp.permit(1);
+        world.mcp.answer(
+            Answer::status(status).header("Content-Type", "application/json").body(error.to_string().as_bytes()),
+        );
+        let reply = world.client.get(PATH).token(&token).passed_through().send().await;
+        assert_eq!((reply.status, reply.end, reply.json()), (status, End::Clean, error.clone()));
+        assert_eq!(world.record().await["end"], "complete");
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn a_server_without_a_get_stream_says_so_itself() {
     let world = World::standard().await;
     world.mcp.permit(1);
@@ -278,5 +324,70 @@ async fn a_body_sent_in_pieces_is_one_body() {
     request.send().await.passed();
     let seen = world.mcp.next().await;
     assert_eq!(seen.body, body.as_bytes());
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn by_h2_events_arrive_one_by_one_and_a_reset_is_noticed() {
+    let mut world = World::standard().await;
+    let (answer, stream) = Answer::stream();
+    world.mcp.permit(2);
+    world.mcp.answer(answer);
+    let request = world.client.tool(PATH, "get_x").token(&world.token("mcp tools:read"));
+    let mut opened = request.clone().open_h2().await;
+    assert_eq!(opened.status, 200);
+    for n in 0..10 {
+        stream.event(&progress(n)).await;
+        let mut text = String::new();
+        while text.len() < event(&progress(n)).len() {
+            text += std::str::from_utf8(&opened.piece().await.unwrap().expect("the stream goes on")).unwrap();
+        }
+        assert_eq!(text, event(&progress(n)));
+    }
+    drop(opened);
+    world.mcp.left(1).await;
+    world.record().await;
+    let record = world.record().await;
+    assert_eq!((&record["event"], &record["end"]), (&json!("closed"), &json!("client_gone")));
+    drop(stream);
+
+    let (answer, stream) = Answer::stream();
+    world.mcp.answer(answer);
+    let mut opened = request.open_h2().await;
+    stream.event(&progress(1)).await;
+    opened.piece().await.unwrap().expect("an event");
+    stream.die().await;
+    assert!(opened.piece().await.is_err(), "a stream that dies is no clean end");
+    drop(opened);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn an_event_or_answer_over_the_limit_never_passes() {
+    let mut world = World::start(&format!("{}limits: {{answer_bytes_max: 4096}}\n", file(""))).await;
+    let large = json!({"jsonrpc": "2.0", "id": 7, "result": {"text": "x".repeat(5000)}});
+    world.mcp.permit(2);
+    world.mcp.answer(Answer::json(&large));
+    let reply = world.call_tool("mcp tools:read", "get_x").await;
+    world.refused(&reply, 502, "upstream_protocol").await;
+    let (mut opened, stream) = open(&world).await;
+    stream.event(&progress(1)).await;
+    opened.event().await.unwrap();
+    stream.event(&large).await;
+    assert_eq!(opened.end().await, End::Cut);
+    drop(stream);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_hides_no_event_from_the_filter() {
+    let world = World::standard().await;
+    let (mut opened, stream) = open(&world).await;
+    let list = json!({"jsonrpc": "2.0", "id": 7, "result": {"tools": [{"name": "unheard_of"}]}});
+    stream.send(&format!("\u{feff}data: {list}\n\n")).await;
+    stream.end().await;
+    while let Some(event) = opened.event().await {
+        assert!(!event.contains("unheard_of"), "{event}");
+    }
     world.finish().await;
 }

@@ -108,6 +108,15 @@ fn links_in_documents_lead_somewhere() {
     assert!(read > 0, "there are documents");
 }
 
+#[test]
+fn every_reason_word_has_a_test_of_its_name() {
+    let tests = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/answers.rs")).unwrap();
+    let words = gatepost::rejection::REASONS.iter().map(|(word, _)| *word);
+    let untested: Vec<_> = words.filter(|word| !tests.contains(&format!("async fn {word}()"))).collect();
+    // These two come with the limits that lead to them.
+    assert_eq!(untested, ["overloaded", "shutting_down"]);
+}
+
 /// The top-level module that a file of `src` belongs to; `None` for `lib.rs` and `main.rs`.
 fn module_of(file: &Path) -> Option<String> {
     let inside = file.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap();

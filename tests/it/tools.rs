@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::support::client::Request;
 use crate::support::gateway::{PATH, file};
 use crate::support::mcp_server::event;
 use crate::support::{Answer, Client, World};
@@ -466,6 +467,93 @@ async fn unknown_revisions_are_refused_and_the_spoken_ones_pass() {
         call(revision).send().await.passed();
         assert_eq!(world.mcp.next().await.header("mcp-protocol-version"), Some(revision));
     }
+    world.finish().await;
+}
+
+/// A message of revision 2026-07-28 with its mirrored headers, as clients send it.
+fn newest(world: &World, method: &str, mut params: Value) -> Request {
+    params["_meta"] = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28"});
+    let request = world.client.call(PATH, method, &params).header("MCP-Protocol-Version", "2026-07-28");
+    request.header("Mcp-Method", method)
+}
+
+#[tokio::test]
+async fn the_newest_revision_says_itself_twice() {
+    let world = World::standard().await;
+    let token = world.token("mcp tools:read");
+    // In the header alone.
+    let request = world.client.tool(PATH, "get_x").header("MCP-Protocol-Version", "2026-07-28");
+    let request = request.header("Mcp-Method", "tools/call").header("Mcp-Name", "get_x").token(&token);
+    assert_eq!(request.send().await.refused(400, "malformed_message")["code"], -32602);
+    // A response of the client's: this revision has none.
+    let response = json!({"jsonrpc": "2.0", "id": 7, "result": {}}).to_string();
+    let request = world.client.post(PATH, response).header("MCP-Protocol-Version", "2026-07-28").token(&token);
+    request.send().await.refused(400, "malformed_message");
+    // A notification needs neither the headers nor `_meta`.
+    world.mcp.permit(1);
+    let notification = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {}}).to_string();
+    let request = world.client.post(PATH, notification).header("MCP-Protocol-Version", "2026-07-28").token(&token);
+    assert_eq!(request.send().await.status, 202);
+    world.mcp.permit(2);
+    newest(&world, "server/discover", json!({})).token(&token).send().await.passed();
+    newest(&world, "tools/list", json!({})).token(&token).send().await.passed();
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn every_uri_that_is_listened_to_is_decided() {
+    let world = World::standard().await;
+    let listen = |uris: Value, scope: &str| {
+        let params = json!({"notifications": {"toolsListChanged": true, "resourceSubscriptions": uris}});
+        newest(&world, "subscriptions/listen", params).token(&world.token(scope))
+    };
+    listen(json!(["repo://a"]), "mcp").send().await.refused(403, "insufficient_scope");
+    listen(json!(["repo://a", "file:///etc/passwd"]), "mcp repo:read").send().await.refused(403, "not_permitted");
+    for broken in [json!("repo://a"), json!([["repo://a"]]), json!([null]), json!({"0": "repo://a"})] {
+        listen(broken, "mcp repo:read").send().await.refused(400, "malformed_message");
+    }
+    world.mcp.permit(2);
+    listen(json!(["repo://a", "repo://b/c"]), "mcp repo:read").send().await.passed();
+    listen(json!([]), "mcp").send().await.passed();
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_default_that_allows_does_not_allow_every_name() {
+    let world = World::with_route("default: allow").await;
+    world.mcp.permit(2);
+    world.call_tool("mcp", "unheard_of").await.passed();
+    world.message("mcp", "resources/read", json!({"uri": "file:///a"})).await.passed();
+    world.call_tool("mcp tools:write", "delete_everything").await.refused(403, "not_permitted");
+    world.call_tool("mcp", "get_issue").await.refused(403, "insufficient_scope");
+    for name in ["", "a b", "\u{e9}", "a\n", "delete_everything\u{0}", &"x".repeat(129)] {
+        world.call_tool("mcp tools:write", name).await.refused(403, "not_permitted");
+    }
+    world.message("mcp", "acme/reindex", json!({})).await.refused(403, "not_permitted");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn scopes_made_from_the_tools_name() {
+    let text = file("").replace("        scopes: [tools:read]\n", "        scopes: [\"{route}:{tool}:execute\"]\n");
+    let world = World::start(&text).await;
+    let asked = world.call_tool("mcp", "get_issue").await.refused(403, "insufficient_scope");
+    assert_eq!(asked["data"]["scopes"], json!(["mcp", "standard:get_issue:execute"]));
+    world.call_tool("mcp standard:get_other:execute", "get_issue").await.refused(403, "insufficient_scope");
+    world.mcp.permit(1);
+    world.call_tool("mcp standard:get_issue:execute", "get_issue").await.passed();
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_named_method_is_decided_by_its_rule() {
+    let text = format!("{}      - methods: [acme/reindex, tasks/get]\n        scopes: [acme:admin]\n", file(""));
+    let world = World::start(&text).await;
+    world.message("mcp", "acme/reindex", json!({})).await.refused(403, "insufficient_scope");
+    world.mcp.permit(2);
+    world.message("mcp acme:admin", "acme/reindex", json!({})).await.passed();
+    world.message("mcp acme:admin", "tasks/get", json!({"taskId": "1"})).await.passed();
+    world.message("mcp acme:admin", "tasks/cancel", json!({"taskId": "1"})).await.refused(403, "not_permitted");
     world.finish().await;
 }
 

@@ -77,7 +77,8 @@ impl<'a> Members<'a> {
 
     /// Whether a lenient parser would take some other member for `defined`.
     pub(super) fn has_lookalike(&self, defined: &str) -> bool {
-        self.0.iter().any(|(member, _)| member != defined && strict::folds_to(member, defined))
+        let reads_as = |member: &str| strict::folds_to(member, defined) || strict::same_words(member, defined);
+        self.0.iter().any(|(member, _)| member != defined && reads_as(member))
     }
 }
 

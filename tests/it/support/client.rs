@@ -7,9 +7,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 
 use super::wire::{self, BodyReader, Framing, Head, Wire};
 use super::within;
@@ -17,6 +20,9 @@ use super::within;
 /// Sends requests to one address, each on a connection of its own, and counts them.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
+    /// What requests call the other end.
+    host: SocketAddr,
+    /// Where they are sent.
     address: SocketAddr,
     sent: Arc<AtomicUsize>,
 }
@@ -63,7 +69,12 @@ pub(crate) enum End {
 
 impl Client {
     pub(crate) fn new(address: SocketAddr) -> Self {
-        Self { address, sent: Arc::default() }
+        Self { host: address, address, sent: Arc::default() }
+    }
+
+    /// The same client, by way of something that stands in front.
+    pub(crate) fn through(&self, relay: SocketAddr) -> Self {
+        Self { address: relay, ..self.clone() }
     }
 
     /// How many requests were sent that leave an audit record.
@@ -77,7 +88,7 @@ impl Client {
             client: self.clone(),
             method: method.to_owned(),
             target: target.to_owned(),
-            headers: vec![("Host".to_owned(), self.address.to_string())],
+            headers: vec![("Host".to_owned(), self.host.to_string())],
             body: None,
             passed_through: false,
         }
@@ -199,6 +210,16 @@ impl Request {
         reply
     }
 
+    /// Sends it and another one at once, and reads both answers; the second, if the connection was kept.
+    pub(crate) async fn followed_by(self, next: &Request) -> (Reply, Option<Reply>) {
+        self.client.sent.fetch_add(1, Ordering::SeqCst);
+        let mut wire = Wire::new(self.client.connect().await);
+        let both = [self.bytes(), next.bytes()].concat();
+        within("sending two requests", wire.write_until_answered(&both)).await;
+        let (reply, wire) = Opened::read(wire, false).await.whole_and_wire().await;
+        (reply, next.answer_on(wire).await)
+    }
+
     /// Sends it and reads the answer's head.
     pub(crate) async fn open(self) -> Opened {
         let opened = self.clone().open_unchecked().await;
@@ -216,8 +237,25 @@ impl Request {
         Held { wire, later: later.to_vec(), to_head: self.method == "HEAD" }
     }
 
-    /// Sends it by h2 with prior knowledge; `Host` becomes `:authority` unless the target is absolute.
+    /// Sends it by h2 with prior knowledge; `Host` becomes `:authority` unless the target is absolute. Trailers count as headers.
     pub(crate) async fn send_h2(self) -> Reply {
+        let tokens = self.tokens();
+        let passed_through = self.passed_through;
+        let mut opened = self.open_h2().await;
+        let mut body = Vec::new();
+        let end = loop {
+            match opened.piece().await {
+                Ok(Some(piece)) => body.extend_from_slice(&piece),
+                Ok(None) => break End::Clean,
+                Err(_) => break End::Cut,
+            }
+        };
+        check(&opened.head, &body, opened.status, &tokens, passed_through);
+        Reply { status: opened.status, head: opened.head.clone(), body, end }
+    }
+
+    /// The same, up to the answer's head.
+    pub(crate) async fn open_h2(self) -> OpenedH2 {
         self.client.sent.fetch_add(1, Ordering::SeqCst);
         let stream = self.client.connect().await;
         let (mut sender, connection) =
@@ -232,26 +270,18 @@ impl Request {
         }
         let body = Full::new(Bytes::from(self.body.clone().unwrap_or_default()));
         let answer = within("an answer by h2", sender.send_request(request.body(body).unwrap())).await.unwrap();
-        let (parts, mut body) = answer.into_parts();
-        let mut whole = Vec::new();
-        let mut end = End::Clean;
-        while let Some(frame) = within("an answer's body by h2", body.frame()).await {
-            let Ok(frame) = frame else {
-                end = End::Cut;
-                break;
-            };
-            if let Ok(data) = frame.into_data() {
-                whole.extend_from_slice(&data);
-            }
-        }
-        connection.abort();
-        let headers = parts
-            .headers
-            .iter()
-            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into()));
-        let head = Head { start: format!("HTTP/2 {}", parts.status.as_u16()), headers: headers.collect() };
-        check(&head, &whole, parts.status.as_u16(), &self.tokens(), self.passed_through);
-        Reply { status: parts.status.as_u16(), head, body: whole, end }
+        let (parts, body) = answer.into_parts();
+        let headers = parts.headers.iter().map(shown);
+        let status = parts.status.as_u16();
+        let head = Head { start: format!("HTTP/2 {status}"), headers: headers.collect() };
+        OpenedH2 { status, head, body, _sender: sender, connection }
+    }
+
+    /// The answer to this request, which was sent already, unless the connection ended before it.
+    async fn answer_on(&self, mut wire: Wire) -> Option<Reply> {
+        let head = within("an answer or the end", wire.head()).await?;
+        self.client.sent.fetch_add(1, Ordering::SeqCst);
+        Some(Opened::with_head(wire, head, false).whole().await)
     }
 
     async fn open_unchecked(self) -> Opened {
@@ -262,6 +292,42 @@ impl Request {
     fn tokens(&self) -> Vec<String> {
         let values = self.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("authorization"));
         values.filter_map(|(_, value)| value.split(' ').next_back()).map(str::to_owned).collect()
+    }
+}
+
+fn shown((name, value): (&http::HeaderName, &http::HeaderValue)) -> (String, String) {
+    (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into())
+}
+
+/// An answer by h2 while it is being read. Dropping it resets the stream; the connection goes with it.
+#[derive(Debug)]
+pub(crate) struct OpenedH2 {
+    pub(crate) status: u16,
+    pub(crate) head: Head,
+    body: Incoming,
+    _sender: SendRequest<Full<Bytes>>,
+    connection: JoinHandle<hyper::Result<()>>,
+}
+
+impl OpenedH2 {
+    /// The next piece of the body; `None` at its end.
+    pub(crate) async fn piece(&mut self) -> hyper::Result<Option<Bytes>> {
+        loop {
+            match within("an answer's body by h2", self.body.frame()).await {
+                None => return Ok(None),
+                Some(Err(error)) => return Err(error),
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => return Ok(Some(data)),
+                    Err(frame) => self.head.headers.extend(frame.into_trailers().iter().flatten().map(shown)),
+                },
+            }
+        }
+    }
+}
+
+impl Drop for OpenedH2 {
+    fn drop(&mut self) {
+        self.connection.abort();
     }
 }
 
@@ -284,6 +350,22 @@ impl Held {
     pub(crate) async fn give_up(self) -> Reply {
         Opened::read(self.wire, self.to_head).await.whole().await
     }
+
+    /// Reads the whole answer, then sends the rest and another request on the same connection. The second answer, if the
+    /// connection was kept.
+    pub(crate) async fn answered_first(self, next: &Request) -> (Reply, Option<Reply>) {
+        let (reply, mut wire) = Opened::read(self.wire, self.to_head).await.whole_and_wire().await;
+        within("sending the rest", wire.write_until_answered(&self.later)).await;
+        within("sending another request", wire.write_until_answered(&next.bytes())).await;
+        (reply, next.answer_on(wire).await)
+    }
+
+    /// Waits for `100 Continue` before it sends the rest, and reads the whole answer.
+    pub(crate) async fn after_leave(mut self) -> Reply {
+        let head = within("leave to send", self.wire.head()).await.expect("leave to send");
+        assert_eq!(head.start, "HTTP/1.1 100 Continue");
+        self.finish().await
+    }
 }
 
 impl Opened {
@@ -294,6 +376,10 @@ impl Opened {
                 break head;
             }
         };
+        Self::with_head(wire, head, to_head)
+    }
+
+    fn with_head(wire: Wire, head: Head, to_head: bool) -> Self {
         let status = head.start.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status line");
         let bodiless = to_head || status == 204 || status == 304;
         let framing = if bodiless { Framing::Length(0) } else { head.framing(Framing::UntilClose) };
