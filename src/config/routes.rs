@@ -76,7 +76,31 @@ pub(super) fn routes(written: &[raw::Route], common: &Common<'_>, checks: &mut C
         }
         routes.extend(self::route(route, &path, resource, common, checks));
     }
+    for (index, route) in written.iter().enumerate() {
+        foreign_audiences(route, &list.index(index), &resources, checks);
+    }
     routes
+}
+
+/// Refuses the resource of another route among `audiences`: a token for that route would open this one.
+fn foreign_audiences(
+    route: &raw::Route,
+    path: &KeyPath,
+    resources: &[(ResourceUri, KeyPath)],
+    checks: &mut Checks<'_>,
+) {
+    let own = [path.key("resource"), path.key("path")];
+    for (place, audience) in route.audiences.iter().enumerate() {
+        let named = |resource: &ResourceUri| {
+            resource.as_str().trim_end_matches('/') == audience.strip_suffix('/').unwrap_or(audience)
+        };
+        if let Some((_, theirs)) = resources.iter().find(|(resource, at)| named(resource) && !own.contains(at)) {
+            let line = checks.line(theirs);
+            let found = format!("{} is the resource of another route (line {line})", shown(audience));
+            let expected = "an audience that no other route's tokens have; tokens for that route would open this one";
+            checks.refuse(&path.key("audiences").index(place), found, expected);
+        }
+    }
 }
 
 fn route(

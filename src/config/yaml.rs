@@ -1,10 +1,8 @@
-//! From text to the file as written. The text is read once, by `place`: with a second reader, the two could differ about
-//! what it says, and one of them would be the one that people know.
+//! From text to the file as written. The only place that knows `serde_yaml`, so that a successor changes this file alone.
+//! What it reads must agree with what `place` read of the same text, value by value.
 
-use serde::de::value::{Error, MapDeserializer, SeqDeserializer};
-use serde::de::{self, Deserializer, IntoDeserializer, Visitor};
-use serde::forward_to_deserialize_any;
 use serde_path_to_error::Segment;
+use serde_yaml::Value;
 
 use super::error::{PROBLEMS_MAX, Problem, closest, one_of, shown};
 use super::place::{self, KeyPath, Node, Place, Shape};
@@ -20,7 +18,14 @@ pub(super) fn read(text: &str) -> Result<(File, Node), Vec<Problem>> {
         return Err(hidden);
     }
     let tree = place::read(text)?;
-    match serde_path_to_error::deserialize::<_, File>(&tree) {
+    let value: Value = serde_yaml::from_str(text).map_err(|error| vec![syntax(&error)])?;
+    let mut problems = Vec::new();
+    compare(&tree, &value, &KeyPath::default(), &mut problems);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    // Through `Value`, errors are about values alone: the place comes from `tree`, which knows it exactly.
+    match serde_path_to_error::deserialize::<_, File>(value) {
         Ok(file) => Ok((file, tree)),
         Err(error) => {
             let path = key_path(error.path());
@@ -50,56 +55,49 @@ fn hidden(text: &str) -> Vec<Problem> {
     hidden.map(problem).collect()
 }
 
-impl<'de> Deserializer<'de> for &'de Node {
-    type Error = Error;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match &self.shape {
-            Shape::Scalar(text, plain) => match Scalar::of(text, *plain) {
-                Scalar::Nothing => visitor.visit_unit(),
-                Scalar::Bool(value) => visitor.visit_bool(value),
-                Scalar::Whole(number) => visitor.visit_u64(number),
-                Scalar::OtherNumber => visitor.visit_f64(f64::NAN),
-                Scalar::Text => visitor.visit_borrowed_str(text),
-            },
-            Shape::List(list) => visitor.visit_seq(SeqDeserializer::new(list.iter())),
-            Shape::Map(map) => {
-                visitor.visit_map(MapDeserializer::new(map.iter().map(|(key, node)| (key.as_str(), node))))
+/// Refuses what the two readers of YAML take for different things. One knows the places and refuses duplicates and aliases,
+/// the other says what the file means: where they part, somebody reviewed another file than the one in force.
+fn compare(node: &Node, value: &Value, path: &KeyPath, problems: &mut Vec<Problem>) {
+    let agree = match (&node.shape, value) {
+        (Shape::Scalar(text, plain), value) => match (Scalar::of(text, *plain), value) {
+            (Scalar::Text, Value::String(read)) => read == text,
+            (Scalar::Whole(number), Value::Number(read)) => read.as_u64() == Some(number),
+            // No key takes one: its type is refused next, with a better message.
+            (Scalar::OtherNumber, Value::Number(read)) => read.as_u64().is_none(),
+            (Scalar::Bool(truth), Value::Bool(read)) => *read == truth,
+            (Scalar::Nothing, Value::Null) => true,
+            (_, _) => false,
+        },
+        (Shape::List(nodes), Value::Sequence(values)) if nodes.len() == values.len() => {
+            for (place, (node, value)) in nodes.iter().zip(values).enumerate() {
+                compare(node, value, &path.index(place), problems);
             }
+            true
         }
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_some(self)
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Error> {
-        match &self.shape {
-            Shape::Scalar(text, plain) if Scalar::of(text, *plain) == Scalar::Text => {
-                visitor.visit_enum(text.as_str().into_deserializer())
-            }
-            Shape::Scalar(..) | Shape::List(_) | Shape::Map(_) => {
-                Err(de::Error::invalid_type(de::Unexpected::Other("no word"), &visitor))
-            }
+        (Shape::Map(nodes), Value::Mapping(values)) if nodes.len() == values.len() => {
+            nodes.iter().all(|(key, node)| {
+                let value = values.get(key.as_str());
+                value.inspect(|value| compare(node, value, &path.key(key), problems)).is_some()
+            })
         }
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
-        newtype_struct seq tuple tuple_struct map struct identifier ignored_any
+        (_, _) => false,
+    };
+    if !agree {
+        let found = if path.is_under("sessions") {
+            "readers of YAML differ about what this is".to_owned()
+        } else {
+            format!("readers of YAML differ about what {} is", node.describe(&KeyPath::default()))
+        };
+        let expected = "quotes around it where a text is meant, else decimal digits without a leading zero";
+        problems.push(Problem::at(node.place(&KeyPath::default()), path.clone(), found, expected));
     }
 }
 
-impl<'de> IntoDeserializer<'de, Error> for &'de Node {
-    type Deserializer = Self;
-    fn into_deserializer(self) -> Self {
-        self
-    }
+/// What the second reader refuses and the first one read.
+fn syntax(error: &serde_yaml::Error) -> Problem {
+    let place = error.location().map_or(Place::START, |at| Place { line: at.line(), column: at.column() });
+    let expected = "simpler YAML: quote the text here";
+    Problem::at(place, KeyPath::default(), "this is not YAML that can be relied on", expected)
 }
 
 fn key_path(path: &serde_path_to_error::Path) -> KeyPath {
