@@ -87,7 +87,8 @@ mod tests {
         let (ours, _theirs) = duplex(4);
         let mut ours = Unstalled::new(ours, Duration::from_secs(30));
         let begun = Instant::now();
-        let failed = ours.write_all(b"more than fits").await.unwrap_err();
+        let written = tokio::time::timeout(Duration::from_hours(1), ours.write_all(b"more than fits"));
+        let failed = written.await.expect("it waits for ever").unwrap_err();
         assert_eq!(failed.kind(), io::ErrorKind::TimedOut);
         assert_eq!(begun.elapsed().as_secs(), 30);
     }

@@ -134,8 +134,13 @@ async fn read_all(connection: &mut (impl AsyncRead + Unpin)) -> String {
 /// One request on a connection that stays open; its answer is `plain`.
 async fn get(connection: &mut TcpStream) {
     connection.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    read_to(connection, "\r\n\r\nplain").await;
+}
+
+/// Reads up to `end`, after which nothing may follow.
+async fn read_to(connection: &mut TcpStream, end: &str) {
     let mut read = Vec::new();
-    while !read.ends_with(b"\r\n\r\nplain") {
+    while !read.ends_with(end.as_bytes()) {
         let more = timeout(SOON, connection.read_buf(&mut read)).await.expect("no answer").unwrap();
         assert_ne!(more, 0, "{}", String::from_utf8_lossy(&read));
     }
@@ -298,10 +303,7 @@ async fn a_refusal_reaches_a_client_that_is_still_sending() {
     let server = start(None, Limits::default(), PATIENT).await;
     let mut connection = server.connect().await;
     connection.write_all(b"POST /refuse HTTP/1.1\r\nhost: a\r\ncontent-length: 200000\r\n\r\n").await.unwrap();
-    let mut read = Vec::new();
-    while !read.ends_with(b"refused") {
-        assert_ne!(connection.read_buf(&mut read).await.unwrap(), 0);
-    }
+    read_to(&mut connection, "refused").await;
     for _ in 0..200 {
         connection.write_all(&[b'.'; 1000]).await.unwrap();
     }
