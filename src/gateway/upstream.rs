@@ -63,7 +63,12 @@ impl Upstream {
             Ok(Err(error)) => Err(classify(&error)),
             // We asked for no upgrade, and what follows a 101 is no HTTP that could be filtered.
             Ok(Ok(answer)) if answer.status().is_informational() => Err(protocol("it answered with an upgrade")),
-            Ok(Ok(answer)) => Ok(answer),
+            Ok(Ok(mut answer)) => {
+                // Nor does what the server speaks say how we answer: an HTTP/1.0 answer could end only with its connection,
+                // and a client could not tell that end from a break.
+                *answer.version_mut() = Version::HTTP_11;
+                Ok(answer)
+            }
         }
     }
 

@@ -116,6 +116,21 @@ async fn a_stream_that_dies_is_no_clean_end() {
     }
 }
 
+/// An HTTP/1.0 answer ends with its connection. Were ours to do so too, no client could tell its end from a break.
+#[tokio::test]
+async fn an_http_1_0_server_makes_no_http_1_0_answer() {
+    for visibility in VISIBILITIES {
+        let world = World::with_route(visibility).await;
+        world.mcp.permit(1);
+        world.mcp.answer(Answer::raw(b"HTTP/1.0 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: {}\n\n"));
+        let mut opened = world.client.tool(PATH, "get_x").token(&world.token("mcp tools:read")).open().await;
+        assert_eq!(opened.head.header("transfer-encoding"), Some("chunked"), "{:?}", opened.head);
+        opened.event().await.unwrap();
+        assert_eq!(opened.end().await, End::Clean);
+        world.finish().await;
+    }
+}
+
 #[tokio::test]
 async fn a_plain_answer_that_dies_is_no_clean_end() {
     let world = World::with_route("visibility: all").await;
