@@ -34,6 +34,10 @@ where
         }
         body.extend_from_slice(&data);
     }
+    // Servers label an empty 202 as JSON, too, and may send it chunked. Nothing lists nothing.
+    if body.is_empty() {
+        return Ok(Bytes::new());
+    }
     match listing::filter(&body, shows.as_ref()) {
         Ok(Filtered::Unchanged) => Ok(body.freeze()),
         Ok(Filtered::Changed(bytes)) => Ok(bytes.into()),
@@ -398,7 +402,8 @@ mod tests {
         check(vec![data(format!("{{}}{}", " ".repeat(63)))], Err("over the limit")).await;
         check(vec![data(format!("{{}}{}", " ".repeat(62))), data(" ")], Err("over the limit")).await;
         check(vec![data(shown), Err("cut".into())], Err("cut short")).await;
-        check(vec![], Err("JSON")).await;
+        check(vec![], Ok("")).await;
+        check(vec![data(" ")], Err("JSON")).await;
         check(vec![data(r#"{"result":{"Tools":[]}}"#)], Err("looks like")).await;
     }
 }
