@@ -4,10 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Incoming;
 
 use super::Gateway;
 use super::body::{self, Body};
@@ -23,6 +22,8 @@ impl Forwarded {
         let Self { route, principal, session, operation, request_id, answer } = self;
         let (mut head, incoming) = answer.into_parts();
         let kind = Kind::of(&head.headers);
+        // Compressed or not: what nobody filters lives as long as any other stream.
+        let is_stream = head.status == StatusCode::OK && essence(&head.headers) == "text/event-stream";
         clean(&mut head.headers);
         let owner = Owner::of(&principal, &route.name);
         if let Err(failure) = seal_session(&mut head.headers, session.as_ref(), owner, gateway) {
@@ -36,7 +37,7 @@ impl Forwarded {
             head.headers.remove(header::ETAG);
             match (kind, head.status.is_success()) {
                 (Kind::EventStream, _) => filter::events(incoming, bytes_max, shows, request_id),
-                (Kind::Json, _) => match json(incoming, bytes_max, &shows).await {
+                (Kind::Json, _) => match filter::json(incoming, bytes_max, &shows).await {
                     Ok(bytes) => {
                         head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
                         body::full(bytes)
@@ -55,7 +56,6 @@ impl Forwarded {
         if kind == Kind::EventStream {
             head.headers.remove(header::CONTENT_LENGTH);
         }
-        let is_stream = kind == Kind::EventStream && head.status == StatusCode::OK;
         // These two streams serve whoever holds the token; an answer to a permitted request is always delivered.
         let lives = (is_stream && matches!(operation, Operation::OpenStream | Operation::Listen(_)))
             .then(|| gateway.clock.until(principal.expires_at()));
@@ -89,25 +89,19 @@ impl Kind {
             .get_all(header::CONTENT_ENCODING)
             .iter()
             .any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
-        let mut types = headers.get_all(header::CONTENT_TYPE).iter();
-        let (Some(one), None, false) = (types.next(), types.next(), encoded) else { return Self::Other };
-        let essence = one.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
-        if essence.eq_ignore_ascii_case("text/event-stream") {
-            Self::EventStream
-        } else if essence.eq_ignore_ascii_case("application/json") {
-            Self::Json
-        } else {
-            Self::Other
+        match essence(headers).as_str() {
+            "text/event-stream" if !encoded => Self::EventStream,
+            "application/json" if !encoded => Self::Json,
+            _ => Self::Other,
         }
     }
 }
 
-/// A JSON answer, filtered. Servers label an empty 202 as JSON, too: an empty body lists nothing.
-async fn json(mut incoming: Incoming, bytes_max: usize, shows: &Shows) -> Result<Bytes, Failure> {
-    if incoming.is_end_stream() {
-        return Ok(Bytes::new());
-    }
-    filter::json(&mut incoming, bytes_max, shows).await
+/// The media type without its parameters, in lower case; empty unless there is exactly one.
+fn essence(headers: &HeaderMap) -> String {
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    let (Some(one), None) = (types.next(), types.next()) else { return String::new() };
+    one.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 /// A success that is neither JSON nor an event stream can hold nothing that we could vouch for.

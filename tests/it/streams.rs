@@ -205,6 +205,28 @@ async fn a_get_stream_ends_with_its_token_and_an_answer_does_not() {
 }
 
 #[tokio::test]
+async fn a_compressed_get_stream_ends_with_its_token_too() {
+    let time = Arc::new(AtomicU64::new(now()));
+    let clock = Clock::from_fn({
+        let time = Arc::clone(&time);
+        move || time.load(Ordering::SeqCst)
+    });
+    let mut world = World::start_at(&file("visibility: all"), clock).await;
+    let expires = time.load(Ordering::SeqCst) + 100;
+    let token = world.good().scope("mcp").claim("exp", expires).mint();
+    time.store(expires + 5, Ordering::SeqCst);
+    let head = Answer::status(200).header("Content-Type", "text/event-stream").header("Content-Encoding", "gzip");
+    let (answer, _stream) = head.streamed();
+    world.mcp.permit(1);
+    world.mcp.answer(answer);
+    let opened = world.client.get(PATH).header("Accept-Encoding", "gzip").token(&token).open().await;
+    assert_eq!(opened.end().await, End::Clean);
+    assert_eq!(world.record().await["event"], "opened");
+    assert_eq!(world.record().await["end"], "token_expired");
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn a_server_without_a_get_stream_says_so_itself() {
     let world = World::standard().await;
     world.mcp.permit(1);
