@@ -113,8 +113,9 @@ fn passes(
     if named_by_connection.iter().any(|named| named == written) && !END_TO_END.contains(&written) {
         return false;
     }
-    // CGI-like servers read `X_Auth.Subject` as `X-Auth-Subject`: every spelling counts as the name itself.
-    let folded = written.replace(['_', '.'], "-");
+    // CGI-like servers read `X_Auth.Subject`, old ones `X!Auth~Subject` too, as `X-Auth-Subject`: every spelling counts as the
+    // name itself.
+    let folded = written.replace(|char: char| !char.is_ascii_alphanumeric(), "-");
     let respelt = folded != written;
     if REMOVED.contains(&folded.as_str()) || identity.iter().any(|(own, _)| own.as_str() == folded) {
         return false;
@@ -243,7 +244,14 @@ mod tests {
 
     #[test]
     fn every_spelling_of_a_header_of_ours_is_removed() {
-        for name in ["x-auth-subject", "x_auth_subject", "x-auth.subject", "x.auth_subject", "x-forwarded-user"] {
+        for name in [
+            "x-auth-subject",
+            "x_auth_subject",
+            "x-auth.subject",
+            "x.auth_subject",
+            "x!auth~subject",
+            "x-forwarded-user",
+        ] {
             check_removed(name);
         }
         for name in ["forwarded", "x-real-ip", "x_real_ip", "x-forwarded-for", "x-forwarded-proto", "x_forwarded-host"]
