@@ -17,7 +17,7 @@ use super::route::{self, Endpoint, Route};
 use super::stage::{Head, Routed};
 use super::trail::{End, Trail};
 use super::{Gateway, cors, respond, stream};
-use crate::rejection::{Failure, Rejection};
+use crate::rejection::{Failure, Level, Rejection};
 
 /// What a request is for. Only `Mcp` leads to a server, and there is no way round its stages.
 enum Surface {
@@ -145,11 +145,11 @@ impl Reply {
             trail.route(&route.name);
         }
         let mut response = respond::rejection(rejection, route);
-        if let Some(route) = route {
+        if route.is_some() {
             // Refused for its origin, it is told nothing: `origin` is not set then.
             cors::expose(response.headers_mut(), self.origin);
-            tracing::debug!(route = %route.name, reason = rejection.reason(), "refused");
         }
+        log(rejection, route);
         if self.version < Version::HTTP_2 && rejection.reason() == "malformed_request" {
             // Where the framing is in doubt, so is where the next request would begin.
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -159,5 +159,52 @@ impl Reply {
         trail.sent(usize::try_from(response.body().size_hint().lower()).unwrap_or_default());
         trail.finish(End::Complete);
         response
+    }
+}
+
+/// The audit record has every refusal. The log has what the operator must hear of, and the rest for who looks for it.
+fn log(rejection: &Rejection, route: Option<&Route>) {
+    let (route, reason, detail) = (route.map(|route| &*route.name), rejection.reason(), rejection.detail());
+    match rejection.level() {
+        Level::Debug => tracing::debug!(route, reason, ?detail, "refused"),
+        Level::Warn => tracing::warn!(route, reason, ?detail, "refused"),
+        Level::Error => tracing::error!(route, reason, ?detail, "refused"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// A place where logs go, for a test to read.
+    #[derive(Clone, Default)]
+    struct Logs(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Logs {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn trouble_behind_us_is_logged_as_a_warning_and_a_clients_is_not() {
+        let logs = Logs::default();
+        let writer = logs.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            log(&Failure::MissingToken.into(), None);
+            log(&Failure::UpstreamUnreachable { detail: "connection refused" }.into(), None);
+        });
+        let text = String::from_utf8(logs.0.lock().unwrap().clone()).unwrap();
+        assert!(text.contains("WARN") && text.contains("upstream_unreachable"), "{text}");
+        assert!(text.contains("connection refused"), "{text}");
+        assert!(!text.contains("missing_token"), "{text}");
     }
 }
