@@ -14,6 +14,7 @@ use super::answer::Answer;
 use super::body::Body;
 use super::listener::Peer;
 use super::route::{self, Endpoint, Route};
+use super::shutdown::Shutdown;
 use super::stage::{Head, Routed};
 use super::trail::{End, Trail};
 use super::{Gateway, cors, respond, stream};
@@ -41,8 +42,8 @@ struct Reply {
 
 impl Gateway {
     /// Answers one request. A panic ends this request alone, with 500.
-    pub async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
-        let mut answered = pin!(self.answer(request, peer));
+    pub async fn handle(&self, request: Request<Incoming>, peer: Peer, shutdown: &Shutdown) -> Response<Body> {
+        let mut answered = pin!(self.answer(request, peer, shutdown));
         std::future::poll_fn(|context| {
             std::panic::catch_unwind(AssertUnwindSafe(|| answered.as_mut().poll(context))).unwrap_or_else(|_| {
                 tracing::error!("a request ended in a panic: please report this");
@@ -52,7 +53,7 @@ impl Gateway {
         .await
     }
 
-    async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
+    async fn answer(&self, request: Request<Incoming>, peer: Peer, shutdown: &Shutdown) -> Response<Body> {
         let mut trail = Trail::begin(self.audit.clone(), peer, request.method());
         let (parts, body) = request.into_parts();
         let mut reply = Reply { route: None, origin: None, version: parts.version };
@@ -64,19 +65,21 @@ impl Gateway {
             }
         };
         match surface {
-            Surface::Document(json) => reply.public("metadata", respond::document(&parts.method, json), trail),
-            Surface::DocumentOptions => reply.public("preflight", cors::public_preflight(), trail),
+            Surface::Document(json) => {
+                reply.public("metadata", respond::document(&parts.method, json), trail, shutdown)
+            }
+            Surface::DocumentOptions => reply.public("preflight", cors::public_preflight(), trail, shutdown),
             Surface::Preflight => {
                 let mut response = cors::preflight(&parts.headers);
                 cors::expose(response.headers_mut(), reply.origin.clone());
-                reply.public("preflight", response, trail)
+                reply.public("preflight", response, trail, shutdown)
             }
             Surface::Mcp(route, authority) => {
                 let head = Head { method: parts.method, headers: parts.headers, peer, authority };
                 match self.mcp(Routed { route, head, body }, &mut trail).await {
                     Ok(mut answer) => {
                         cors::expose(answer.response.headers_mut(), reply.origin);
-                        stream::audited(answer, trail)
+                        stream::audited(answer, trail, shutdown)
                     }
                     Err(rejection) => reply.refuse(&rejection, trail),
                 }
@@ -130,12 +133,18 @@ impl Gateway {
 
 impl Reply {
     /// An answer that needs no token.
-    fn public(&self, surface: &'static str, response: Response<Body>, mut trail: Trail) -> Response<Body> {
+    fn public(
+        &self,
+        surface: &'static str,
+        response: Response<Body>,
+        mut trail: Trail,
+        shutdown: &Shutdown,
+    ) -> Response<Body> {
         trail.surface(surface);
         if let Some(route) = &self.route {
             trail.route(&route.name);
         }
-        stream::audited(Answer { response, is_stream: false, lives: None }, trail)
+        stream::audited(Answer { response, is_stream: false, lives: None }, trail, shutdown)
     }
 
     /// The answer to a refused request. Its record is written before it goes out.

@@ -36,6 +36,8 @@ pub enum End {
     UpstreamCut,
     /// The token that opened the stream expired.
     TokenExpired,
+    /// The gateway stops, and the stream answers no request.
+    ShuttingDown,
 }
 
 /// The fields, in the order in which they are written. Client text is cut to `TEXT_CHARS_MAX` characters and escaped by

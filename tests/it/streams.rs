@@ -227,6 +227,26 @@ async fn a_compressed_get_stream_ends_with_its_token_too() {
 }
 
 #[tokio::test]
+async fn a_get_stream_ends_cleanly_when_the_gateway_stops_and_an_answer_is_waited_for() {
+    let mut world = World::standard().await;
+    let (mut answering, stream) = open(&world).await;
+    let (answer, _endless) = Answer::stream();
+    world.mcp.permit(1);
+    world.mcp.answer(answer);
+    let endless = world.client.get(PATH).token(&world.token("mcp")).open().await;
+    world.stop();
+    assert_eq!(endless.end().await, End::Clean);
+    stream.event(&progress(1)).await;
+    assert_eq!(answering.event().await.unwrap(), event(&progress(1)), "the answer to a permitted request is delivered");
+    stream.end().await;
+    assert_eq!(answering.end().await, End::Clean);
+    let records = [world.record().await, world.record().await, world.record().await, world.record().await];
+    let ends: Vec<_> = records.iter().map(|record| &record["end"]).collect();
+    assert_eq!(ends, [&json!(null), &json!(null), &json!("shutting_down"), &json!("complete")]);
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn a_server_without_a_get_stream_says_so_itself() {
     let world = World::standard().await;
     world.mcp.permit(1);
