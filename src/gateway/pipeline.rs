@@ -54,6 +54,7 @@ impl Gateway {
     }
 
     async fn answer(&self, request: Request<Incoming>, peer: Peer, shutdown: &Shutdown) -> Response<Body> {
+        self.audit.room().await;
         let mut trail = Trail::begin(self.audit.clone(), peer, request.method());
         let (parts, body) = request.into_parts();
         let mut reply = Reply { route: None, origin: None, version: parts.version };
