@@ -116,19 +116,19 @@ fn serve(path: &Path, settings: Settings) -> ExitCode {
         Err(error) => return unusable(path, &error),
     };
     let served = runtime.enable_all().build().map_err(|error| format!("no threads: {error}")).and_then(|runtime| {
+        let audit = AuditSink::start(std::io::stdout())?;
         let served = runtime.block_on(async {
-            let audit = AuditSink::start(std::io::stdout())?;
             let gateway = Arc::new(prepared.start(audit.clone(), Clock::system())?);
             let listener =
                 TcpListener::bind(listen).await.map_err(|error| format!("cannot listen on {listen}: {error}"))?;
             for line in summary.lines() {
                 tracing::info!("{line}");
             }
-            let outcome = until_signalled(gateway, listener).await;
-            audit.flush();
-            outcome
+            until_signalled(gateway, listener).await
         });
         runtime.shutdown_timeout(Duration::from_secs(1));
+        // Only now: requests that were cut wrote their records as the runtime dropped them.
+        audit.flush();
         served
     });
     match served {
