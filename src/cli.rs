@@ -1,7 +1,7 @@
 //! What each command does. Exit codes: 0, 1 for a failure at run time, 2 for wrong arguments, 78 (`EX_CONFIG`) for a file
 //! that cannot be used; with 78 no socket was opened.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -72,10 +72,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Check { file } => with_file(&file, |path, settings| {
             let summary = summary(path, &settings);
             match Prepared::new(settings) {
-                Ok(_) => {
-                    print!("{summary}");
-                    ExitCode::SUCCESS
-                }
+                Ok(_) => print_out(&summary),
                 Err(error) => unusable(path, &error),
             }
         }),
@@ -96,6 +93,16 @@ fn with_file(file: &File, then: impl FnOnce(&Path, Settings) -> ExitCode) -> Exi
         Err(errors) => {
             eprintln!("{errors}");
             ExitCode::from(EX_CONFIG)
+        }
+    }
+}
+
+fn print_out(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: cannot write to standard output: {error}");
+            ExitCode::FAILURE
         }
     }
 }

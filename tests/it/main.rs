@@ -15,6 +15,8 @@ mod harness; // the harness sees what it promises to see
 #[cfg(test)]
 mod keys; // issuers that are down, broken, or change their keys
 #[cfg(test)]
+mod process; // the program itself
+#[cfg(test)]
 mod sessions; // session ids are worthless to anybody else
 #[cfg(test)]
 mod streams; // events one by one, ends and breaks
