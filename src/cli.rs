@@ -1,7 +1,7 @@
 //! What each command does. Exit codes: 0, 1 for a failure at run time, 2 for wrong arguments, 78 (`EX_CONFIG`) for a file
 //! that cannot be used; with 78 no socket was opened.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -73,10 +73,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Check { file } => with_file(&file, |path, settings| {
             let summary = summary(path, &settings);
             match Prepared::new(settings) {
-                Ok(_) => {
-                    println!("{summary}");
-                    ExitCode::SUCCESS
-                }
+                Ok(_) => print_out(&summary),
                 Err(error) => unusable(path, &error),
             }
         }),
@@ -101,6 +98,16 @@ fn with_file(file: &File, then: impl FnOnce(&Path, Settings) -> ExitCode) -> Exi
     }
 }
 
+fn print_out(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: cannot write to standard output: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 fn unusable(path: &Path, error: &str) -> ExitCode {
     eprintln!("{}: {error}", path.display());
     ExitCode::from(EX_CONFIG)
@@ -117,19 +124,19 @@ fn serve(path: &Path, settings: Settings) -> ExitCode {
         Err(error) => return unusable(path, &error),
     };
     let served = runtime.enable_all().build().map_err(|error| format!("no threads: {error}")).and_then(|runtime| {
+        let audit = AuditSink::start(std::io::stdout())?;
         let served = runtime.block_on(async {
-            let audit = AuditSink::start(std::io::stdout())?;
             let gateway = Arc::new(prepared.start(audit.clone(), Clock::system())?);
             let listener =
                 TcpListener::bind(listen).await.map_err(|error| format!("cannot listen on {listen}: {error}"))?;
             for line in summary.lines() {
                 tracing::info!("{line}");
             }
-            let outcome = until_signalled(gateway, listener).await;
-            audit.flush();
-            outcome
+            until_signalled(gateway, listener).await
         });
         runtime.shutdown_timeout(Duration::from_secs(1));
+        // Only now: requests that were cut wrote their records as the runtime dropped them.
+        audit.flush();
         served
     });
     match served {

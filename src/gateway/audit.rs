@@ -1,18 +1,29 @@
-//! Where audit records go: one thread writes them in order, line by line, from a bounded queue. A sink that stalls
-//! stalls the gateway: no request is answered without its record.
+//! Where audit records go: one thread writes them in order, line by line, from a queue. A sink that stalls stalls the
+//! gateway: while the queue is full no request begins, so that none is answered without its record. It never blocks a
+//! thread that serves: they must go on to notice clients that leave, and the signal to stop.
 
 use std::fmt;
 use std::io::{BufWriter, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
 use std::time::Duration;
+
+use tokio::sync::Notify;
 
 /// The way to the audit log. Cheap to clone.
 #[derive(Clone)]
 pub struct AuditSink {
-    queue: SyncSender<Entry>,
+    queue: Sender<Entry>,
+    backlog: Arc<Backlog>,
     ids: Arc<RequestIds>,
+}
+
+/// How many records wait to be written.
+#[derive(Default)]
+struct Backlog {
+    records: AtomicUsize,
+    shrinks: Notify,
 }
 
 enum Entry {
@@ -32,16 +43,32 @@ impl AuditSink {
         let mut prefix = [0_u8; 6];
         aws_lc_rs::rand::fill(&mut prefix).map_err(|_| "the system gives no random bytes".to_owned())?;
         let prefix = format!("{:012x}", prefix.iter().fold(0_u64, |id, byte| id << 8 | u64::from(*byte)));
-        let (queue, entries) = sync_channel(QUEUE_RECORDS_MAX);
+        #[expect(clippy::disallowed_methods, reason = "its bound is `room`: only requests that have begun add to it")]
+        let (queue, entries) = channel();
+        let backlog = Arc::<Backlog>::default();
+        let written = Arc::clone(&backlog);
         std::thread::Builder::new()
             .name("audit".to_owned())
-            .spawn(move || write_all(&entries, writer))
+            .spawn(move || write_all(&entries, &written, writer))
             .map_err(|error| format!("cannot start the audit thread: {error}"))?;
-        Ok(Self { queue, ids: Arc::new(RequestIds { prefix, next: AtomicU64::new(0) }) })
+        Ok(Self { queue, backlog, ids: Arc::new(RequestIds { prefix, next: AtomicU64::new(0) }) })
     }
 
-    /// Queues one record; waits while the queue is full.
+    /// Waits while the queue is full. To be awaited before a request begins.
+    pub(super) async fn room(&self) {
+        loop {
+            // Made before the look at the number, so that a change after the look wakes it.
+            let shrinks = self.backlog.shrinks.notified();
+            if self.backlog.records.load(Ordering::SeqCst) < QUEUE_RECORDS_MAX {
+                return;
+            }
+            shrinks.await;
+        }
+    }
+
+    /// Queues one record; never waits.
     pub(super) fn write(&self, record: Vec<u8>) {
+        self.backlog.records.fetch_add(1, Ordering::SeqCst);
         if self.queue.send(Entry::Record(record)).is_err() {
             tracing::error!("an audit record was lost: its writer is gone");
         }
@@ -68,7 +95,7 @@ impl fmt::Debug for AuditSink {
 }
 
 /// Writes until every sink is gone; flushes whenever nothing more waits.
-fn write_all(entries: &Receiver<Entry>, writer: impl Write) {
+fn write_all(entries: &Receiver<Entry>, backlog: &Backlog, writer: impl Write) {
     let mut writer = BufWriter::new(writer);
     loop {
         let next = match entries.try_recv() {
@@ -83,6 +110,8 @@ fn write_all(entries: &Receiver<Entry>, writer: impl Write) {
             Ok(Entry::Record(mut line)) => {
                 line.push(b'\n');
                 report(writer.write_all(&line));
+                backlog.records.fetch_sub(1, Ordering::SeqCst);
+                backlog.shrinks.notify_waiters();
             }
             Ok(Entry::Flush(done)) => {
                 report(writer.flush());
@@ -102,5 +131,53 @@ fn report(outcome: std::io::Result<()>) {
     }
 }
 
-/// Records that may wait for the writer before requests wait too.
+/// Records that may wait for the writer before new requests wait too.
 const QUEUE_RECORDS_MAX: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes nothing until it is let go.
+    struct Stuck(Receiver<()>);
+
+    impl Write for Stuck {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            // An error says that it was let go for good.
+            let _let_go = self.0.recv();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_sink_that_stalls_blocks_no_thread() {
+        let (let_go, stuck) = sync_channel(0);
+        let sink = AuditSink::start(Stuck(stuck)).unwrap();
+        let (done, finished) = sync_channel(1);
+        std::thread::spawn(move || {
+            for _ in 0..2 * QUEUE_RECORDS_MAX {
+                sink.write(vec![b'x'; 64]);
+            }
+            done.send(()).unwrap();
+        });
+        assert!(finished.recv_timeout(Duration::from_secs(10)).is_ok(), "a thread waits for the sink");
+        drop(let_go);
+    }
+
+    #[tokio::test]
+    async fn requests_wait_for_a_sink_that_stalls() {
+        let (let_go, stuck) = sync_channel(0);
+        let sink = AuditSink::start(Stuck(stuck)).unwrap();
+        sink.room().await;
+        for _ in 0..2 * QUEUE_RECORDS_MAX {
+            sink.write(vec![b'x'; 64]);
+        }
+        let mut room = std::pin::pin!(sink.room());
+        assert!(tokio::time::timeout(Duration::from_millis(1), &mut room).await.is_err());
+        drop(let_go);
+        room.await;
+    }
+}

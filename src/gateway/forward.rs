@@ -117,8 +117,9 @@ fn passes(
     if named_by_connection.iter().any(|named| named == written) && !END_TO_END.contains(&written) {
         return false;
     }
-    // CGI-like servers read `X_Auth.Subject` as `X-Auth-Subject`: every spelling counts as the name itself.
-    let folded = written.replace(['_', '.'], "-");
+    // CGI-like servers read `X_Auth.Subject`, old ones `X!Auth~Subject` too, as `X-Auth-Subject`: every spelling counts as the
+    // name itself.
+    let folded = written.replace(|char: char| !char.is_ascii_alphanumeric(), "-");
     let respelt = folded != written;
     if REMOVED.contains(&folded.as_str()) || identity.iter().any(|(own, _)| own.as_str() == folded) {
         return false;
@@ -180,7 +181,7 @@ const NOT_VISIBLE: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
 /// Never sent on: credentials, hop-by-hop headers (RFC 9110 §7.6.1), what we frame or name ourselves, what asks for a part
 /// of an answer or for none (206 and 304 cannot be filtered), what other proxies own and servers therefore believe (who
 /// calls, which path, which method).
-const REMOVED: [&str; 30] = [
+const REMOVED: [&str; 33] = [
     "authorization",
     "cookie",
     "proxy-authorization",
@@ -208,6 +209,9 @@ const REMOVED: [&str; 30] = [
     "x-forwarded-access-token",
     "gatepost-reason",
     "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+    "proxy",
     "x-original-url",
     "x-rewrite-url",
     "x-envoy-original-path",
@@ -252,7 +256,14 @@ mod tests {
 
     #[test]
     fn every_spelling_of_a_header_of_ours_is_removed() {
-        for name in ["x-auth-subject", "x_auth_subject", "x-auth.subject", "x.auth_subject", "x-forwarded-user"] {
+        for name in [
+            "x-auth-subject",
+            "x_auth_subject",
+            "x-auth.subject",
+            "x.auth_subject",
+            "x!auth~subject",
+            "x-forwarded-user",
+        ] {
             check_removed(name);
         }
         for name in ["forwarded", "x-real-ip", "x_real_ip", "x-forwarded-for", "x-forwarded-proto", "x_forwarded-host"]

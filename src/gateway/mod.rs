@@ -102,9 +102,10 @@ impl Gateway {
     /// Serves on `listener` until `shutdown`, and then until the requests under way have ended.
     pub async fn serve(self: Arc<Self>, listener: TcpListener, shutdown: Shutdown) {
         let (tls, limits, timeouts) = (self.tls.clone(), self.limits, self.timeouts);
+        let stopping = shutdown.clone();
         let service = move |request, peer| {
-            let gateway = Arc::clone(&self);
-            async move { gateway.handle(request, peer).await }
+            let (gateway, stopping) = (Arc::clone(&self), stopping.clone());
+            async move { gateway.handle(request, peer, &stopping).await }
         };
         listener::serve(listener, tls, limits, timeouts, shutdown, service).await;
     }

@@ -14,10 +14,11 @@ use super::answer::Answer;
 use super::body::Body;
 use super::listener::Peer;
 use super::route::{self, Endpoint, Route};
+use super::shutdown::Shutdown;
 use super::stage::{Head, Routed};
 use super::trail::{End, Trail};
 use super::{Gateway, cors, respond, stream};
-use crate::rejection::{Failure, Rejection};
+use crate::rejection::{Failure, Level, Rejection};
 
 /// What a request is for. Only `Mcp` leads to a server, and there is no way round its stages.
 enum Surface {
@@ -41,8 +42,8 @@ struct Reply {
 
 impl Gateway {
     /// Answers one request. A panic ends this request alone, with 500.
-    pub async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
-        let mut answered = pin!(self.answer(request, peer));
+    pub async fn handle(&self, request: Request<Incoming>, peer: Peer, shutdown: &Shutdown) -> Response<Body> {
+        let mut answered = pin!(self.answer(request, peer, shutdown));
         std::future::poll_fn(|context| {
             std::panic::catch_unwind(AssertUnwindSafe(|| answered.as_mut().poll(context))).unwrap_or_else(|_| {
                 tracing::error!("a request ended in a panic: please report this");
@@ -52,7 +53,8 @@ impl Gateway {
         .await
     }
 
-    async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
+    async fn answer(&self, request: Request<Incoming>, peer: Peer, shutdown: &Shutdown) -> Response<Body> {
+        self.audit.room().await;
         let mut trail = Trail::begin(self.audit.clone(), peer, request.method());
         let (parts, body) = request.into_parts();
         let mut reply = Reply { route: None, origin: None, version: parts.version };
@@ -64,19 +66,21 @@ impl Gateway {
             }
         };
         match surface {
-            Surface::Document(json) => reply.public("metadata", respond::document(&parts.method, json), trail),
-            Surface::DocumentOptions => reply.public("preflight", cors::public_preflight(), trail),
+            Surface::Document(json) => {
+                reply.public("metadata", respond::document(&parts.method, json), trail, shutdown)
+            }
+            Surface::DocumentOptions => reply.public("preflight", cors::public_preflight(), trail, shutdown),
             Surface::Preflight => {
                 let mut response = cors::preflight(&parts.headers);
                 cors::expose(response.headers_mut(), reply.origin.clone());
-                reply.public("preflight", response, trail)
+                reply.public("preflight", response, trail, shutdown)
             }
             Surface::Mcp(route, authority) => {
                 let head = Head { method: parts.method, headers: parts.headers, peer, authority };
                 match self.mcp(Routed { route, head, body }, &mut trail).await {
                     Ok(mut answer) => {
                         cors::expose(answer.response.headers_mut(), reply.origin);
-                        stream::audited(answer, trail)
+                        stream::audited(answer, trail, shutdown)
                     }
                     Err(rejection) => reply.refuse(&rejection, trail),
                 }
@@ -130,12 +134,18 @@ impl Gateway {
 
 impl Reply {
     /// An answer that needs no token.
-    fn public(&self, surface: &'static str, response: Response<Body>, mut trail: Trail) -> Response<Body> {
+    fn public(
+        &self,
+        surface: &'static str,
+        response: Response<Body>,
+        mut trail: Trail,
+        shutdown: &Shutdown,
+    ) -> Response<Body> {
         trail.surface(surface);
         if let Some(route) = &self.route {
             trail.route(&route.name);
         }
-        stream::audited(Answer { response, is_stream: false, lives: None }, trail)
+        stream::audited(Answer { response, is_stream: false, lives: None }, trail, shutdown)
     }
 
     /// The answer to a refused request. Its record is written before it goes out.
@@ -145,11 +155,11 @@ impl Reply {
             trail.route(&route.name);
         }
         let mut response = respond::rejection(rejection, route);
-        if let Some(route) = route {
+        if route.is_some() {
             // Refused for its origin, it is told nothing: `origin` is not set then.
             cors::expose(response.headers_mut(), self.origin);
-            tracing::debug!(route = %route.name, reason = rejection.reason(), "refused");
         }
+        log(rejection, route);
         if self.version < Version::HTTP_2 && rejection.reason() == "malformed_request" {
             // Where the framing is in doubt, so is where the next request would begin.
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -159,5 +169,52 @@ impl Reply {
         trail.sent(usize::try_from(response.body().size_hint().lower()).unwrap_or_default());
         trail.finish(End::Complete);
         response
+    }
+}
+
+/// The audit record has every refusal. The log has what the operator must hear of, and the rest for who looks for it.
+fn log(rejection: &Rejection, route: Option<&Route>) {
+    let (route, reason, detail) = (route.map(|route| &*route.name), rejection.reason(), rejection.detail());
+    match rejection.level() {
+        Level::Debug => tracing::debug!(route, reason, ?detail, "refused"),
+        Level::Warn => tracing::warn!(route, reason, ?detail, "refused"),
+        Level::Error => tracing::error!(route, reason, ?detail, "refused"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// A place where logs go, for a test to read.
+    #[derive(Clone, Default)]
+    struct Logs(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Logs {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn trouble_behind_us_is_logged_as_a_warning_and_a_clients_is_not() {
+        let logs = Logs::default();
+        let writer = logs.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            log(&Failure::MissingToken.into(), None);
+            log(&Failure::UpstreamUnreachable { detail: "connection refused" }.into(), None);
+        });
+        let text = String::from_utf8(logs.0.lock().unwrap().clone()).unwrap();
+        assert!(text.contains("WARN") && text.contains("upstream_unreachable"), "{text}");
+        assert!(text.contains("connection refused"), "{text}");
+        assert!(!text.contains("missing_token"), "{text}");
     }
 }

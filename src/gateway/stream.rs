@@ -1,22 +1,23 @@
-//! The body of an answer: it may end at a time, and writes the audit record when it ends. It changes no byte, and drops
-//! trailers.
+//! The body of an answer: it may end before the server's does, and writes the audit record when it ends. It changes no byte,
+//! and drops trailers.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
-use tokio::time::Sleep;
 
 use super::answer::Answer;
 use super::body::{Body, BodyError};
+use super::shutdown::Shutdown;
 use super::trail::{End, Trail};
 
-/// The answer, which ends cleanly when its time has passed, and writes the record of its request when its body has ended,
-/// however that came about.
-pub(super) fn audited(answer: Answer, mut trail: Trail) -> Response<Body> {
+/// The answer, which ends cleanly when its time has passed or the gateway stops, and writes the record of its request when
+/// its body has ended, however that came about.
+pub(super) fn audited(answer: Answer, mut trail: Trail, shutdown: &Shutdown) -> Response<Body> {
     let Answer { response, is_stream, lives } = answer;
     trail.status(response.status());
     if is_stream {
@@ -27,15 +28,25 @@ pub(super) fn audited(answer: Answer, mut trail: Trail) -> Response<Body> {
             trail.finish(End::Complete);
             return inner;
         }
-        let expiry = lives.map(|lives| Box::pin(tokio::time::sleep(lives)));
-        Audited { inner, trail: Some(trail), expiry }.boxed_unsync()
+        let ends = lives.map(|lives| -> Ends { Box::pin(ends(lives, shutdown.clone())) });
+        Audited { inner, trail: Some(trail), ends }.boxed_unsync()
     })
 }
+
+/// What ends a stream that answers no request, and would never end by itself.
+async fn ends(lives: Duration, shutdown: Shutdown) -> End {
+    tokio::select! {
+        () = tokio::time::sleep(lives) => End::TokenExpired,
+        () = shutdown.requested() => End::ShuttingDown,
+    }
+}
+
+type Ends = Pin<Box<dyn Future<Output = End> + Send>>;
 
 struct Audited {
     inner: Body,
     trail: Option<Trail>,
-    expiry: Option<Pin<Box<Sleep>>>,
+    ends: Option<Ends>,
 }
 
 impl Audited {
@@ -54,10 +65,11 @@ impl http_body::Body for Audited {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if let Some(expiry) = &mut self.expiry
-            && expiry.as_mut().poll(context).is_ready()
+        if let Some(ends) = &mut self.ends
+            && let Poll::Ready(end) = ends.as_mut().poll(context)
         {
-            self.end(End::TokenExpired);
+            self.ends = None;
+            self.end(end);
             return Poll::Ready(None);
         }
         let polled = loop {

@@ -36,6 +36,8 @@ pub enum End {
     UpstreamCut,
     /// The token that opened the stream expired.
     TokenExpired,
+    /// The gateway stops, and the stream answers no request.
+    ShuttingDown,
 }
 
 /// The fields, in the order in which they are written. Client text is cut to `TEXT_CHARS_MAX` characters and escaped by
@@ -212,7 +214,7 @@ impl Trail {
         self.record.duration_ms = (self.started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
         self.record.time = humantime::format_rfc3339_millis(clock::wall_time()).to_string();
         // A record of strings and numbers always serializes; were it not to, an empty line would show it.
-        self.sink.write(serde_json::to_vec(&self.record).unwrap_or_default());
+        self.sink.write(escaped(&serde_json::to_string(&self.record).unwrap_or_default()).into_bytes());
     }
 }
 
@@ -232,6 +234,23 @@ impl Drop for Trail {
     }
 }
 
+/// JSON leaves DEL, the C1 controls, and the characters that break or turn round a line as they are: on the terminal of who
+/// reads the log, U+009B moves the cursor and U+202E reverses the text. They can stand only within strings.
+fn escaped(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for char in json.chars() {
+        match char {
+            '\u{7f}'..='\u{9f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' => out.extend(["\\u", &format!("{:04x}", u32::from(char))]),
+            _ => out.push(char),
+        }
+    }
+    out
+}
+
 fn scopes(set: &ScopeSet) -> String {
     cut(&set.to_string())
 }
@@ -242,3 +261,43 @@ fn cut(text: &str) -> String {
 
 /// Longer client text says nothing more, and a flood of it would fill the log.
 const TEXT_CHARS_MAX: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{SyncSender, sync_channel};
+
+    use super::*;
+
+    struct Chunks(SyncSender<Vec<u8>>);
+
+    impl std::io::Write for Chunks {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.send(bytes.to_vec()).map_err(std::io::Error::other)?;
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn client_text_moves_no_cursor_and_turns_no_line_round() {
+        let (chunks, written) = sync_channel(16);
+        let peer = Peer { address: "127.0.0.1:1".parse().unwrap(), tls: false };
+        let sink = AuditSink::start(Chunks(chunks)).unwrap();
+        let mut trail = Trail::begin(sink, peer, &http::Method::POST);
+        let evil = "a\r\n{\"b\"\u{1b}[2J\u{9b}2J\u{7f}\u{85}\u{2028}\u{202e}\u{2066}\u{200f}\u{feff}zo\u{eb}\u{1f600}";
+        trail.rejected(&Failure::UnsupportedRevision { requested: evil.to_owned() }.into());
+        trail.finish(End::Complete);
+        let line = String::from_utf8(written.iter().flatten().collect()).unwrap();
+        let record: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(record["detail"], evil, "nothing is lost");
+        let body = line.strip_suffix('\n').unwrap();
+        for char in
+            ['\u{9b}', '\u{7f}', '\u{85}', '\u{2028}', '\u{202e}', '\u{2066}', '\u{200f}', '\u{feff}', '\n', '\u{1b}']
+        {
+            assert!(!body.contains(char), "{char:?} in {body}");
+        }
+        assert!(body.contains("zo\u{eb}\u{1f600}"), "letters stay readable: {body}");
+    }
+}

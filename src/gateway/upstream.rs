@@ -63,7 +63,12 @@ impl Upstream {
             Ok(Err(error)) => Err(classify(&error)),
             // We asked for no upgrade, and what follows a 101 is no HTTP that could be filtered.
             Ok(Ok(answer)) if answer.status().is_informational() => Err(protocol("it answered with an upgrade")),
-            Ok(Ok(answer)) => Ok(answer),
+            Ok(Ok(mut answer)) => {
+                // Nor does what the server speaks say how we answer: an HTTP/1.0 answer could end only with its connection,
+                // and a client could not tell that end from a break.
+                *answer.version_mut() = Version::HTTP_11;
+                Ok(answer)
+            }
         }
     }
 
@@ -227,8 +232,9 @@ fn find_in_io<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Optio
 
 /// The head of an answer.
 const HEAD_BYTES_MAX: u32 = 64 << 10;
-/// An idle connection is closed after this time.
-const IDLE_MAX: Duration = Duration::from_secs(90);
+/// An idle connection is closed after this time: before the server does, which stock ones (Node, uvicorn) do after five
+/// seconds. A call that meets the server's close on its way is lost, and must not be sent again.
+const IDLE_MAX: Duration = Duration::from_secs(4);
 /// Idle connections kept.
 const IDLE_CONNECTIONS_MAX: usize = 256;
 /// Silence before a connection is probed, and how long the probe may take.
@@ -388,6 +394,29 @@ mod tests {
                 assert_eq!(connection.read(&mut [0; 1]).await.unwrap(), 0);
             });
             answer.unwrap();
+        }
+    }
+
+    /// Node and uvicorn close a connection that was idle for five seconds: a call sent at that moment is lost, and cannot be
+    /// sent again.
+    #[tokio::test]
+    async fn a_connection_that_its_server_is_about_to_close_is_not_used_again() {
+        let (listener, settings) = listen().await;
+        let upstream = Upstream::new(&settings).unwrap();
+        let mut connections = Vec::new();
+        for _ in 0..2 {
+            let (answer, connection) = tokio::join!(upstream.send(post()), async {
+                let accepted = tokio::time::timeout(Duration::from_secs(5), listener.accept()).await;
+                let (mut connection, _) = accepted.expect("the old connection was used").unwrap();
+                read_request(&mut connection).await;
+                connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+                connection
+            });
+            answer.unwrap();
+            connections.push(connection);
+            tokio::time::pause();
+            tokio::time::advance(Duration::from_millis(4900)).await;
+            tokio::time::resume();
         }
     }
 

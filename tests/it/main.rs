@@ -19,6 +19,8 @@ mod keys; // issuers that are down, broken, or change their keys
 #[cfg(test)]
 mod lists; // an entry that policy hides, on every road to the client
 #[cfg(test)]
+mod process; // the program itself
+#[cfg(test)]
 mod sessions; // session ids are worthless to anybody else
 #[cfg(test)]
 mod streams; // events one by one, ends and breaks

@@ -116,6 +116,21 @@ async fn a_stream_that_dies_is_no_clean_end() {
     }
 }
 
+/// An HTTP/1.0 answer ends with its connection. Were ours to do so too, no client could tell its end from a break.
+#[tokio::test]
+async fn an_http_1_0_server_makes_no_http_1_0_answer() {
+    for visibility in VISIBILITIES {
+        let world = World::with_route(visibility).await;
+        world.mcp.permit(1);
+        world.mcp.answer(Answer::raw(b"HTTP/1.0 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: {}\n\n"));
+        let mut opened = world.client.tool(PATH, "get_x").token(&world.token("mcp tools:read")).open().await;
+        assert_eq!(opened.head.header("transfer-encoding"), Some("chunked"), "{:?}", opened.head);
+        opened.event().await.unwrap();
+        assert_eq!(opened.end().await, End::Clean);
+        world.finish().await;
+    }
+}
+
 #[tokio::test]
 async fn a_plain_answer_that_dies_is_no_clean_end() {
     let world = World::with_route("visibility: all").await;
@@ -232,6 +247,26 @@ async fn no_label_and_no_encoding_lets_a_stream_outlive_its_token() {
         assert_eq!((reply.status, reply.end, reply.json()), (status, End::Clean, error.clone()));
         assert_eq!(world.record().await["end"], "complete");
     }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_get_stream_ends_cleanly_when_the_gateway_stops_and_an_answer_is_waited_for() {
+    let mut world = World::standard().await;
+    let (mut answering, stream) = open(&world).await;
+    let (answer, _endless) = Answer::stream();
+    world.mcp.permit(1);
+    world.mcp.answer(answer);
+    let endless = world.client.get(PATH).token(&world.token("mcp")).open().await;
+    world.stop();
+    assert_eq!(endless.end().await, End::Clean);
+    stream.event(&progress(1)).await;
+    assert_eq!(answering.event().await.unwrap(), event(&progress(1)), "the answer to a permitted request is delivered");
+    stream.end().await;
+    assert_eq!(answering.end().await, End::Clean);
+    let records = [world.record().await, world.record().await, world.record().await, world.record().await];
+    let ends: Vec<_> = records.iter().map(|record| &record["end"]).collect();
+    assert_eq!(ends, [&json!(null), &json!(null), &json!("shutting_down"), &json!("complete")]);
     world.finish().await;
 }
 

@@ -449,6 +449,19 @@ async fn mirrored_headers_agree_with_the_body() {
     world.finish().await;
 }
 
+/// Node sends `writeHead(202).end()` as an empty chunked body.
+#[tokio::test]
+async fn an_empty_answer_may_be_chunked_and_labelled_as_json() {
+    let world = World::standard().await;
+    world.mcp.permit(1);
+    let head = "HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+    world.mcp.answer(Answer::raw(format!("{head}0\r\n\r\n").as_bytes()));
+    let body = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+    let reply = world.client.post(PATH, body).token(&world.token("mcp")).passed_through().send().await;
+    assert_eq!((reply.status, reply.text()), (202, ""));
+    world.finish().await;
+}
+
 #[tokio::test]
 async fn unknown_revisions_are_refused_and_the_spoken_ones_pass() {
     let world = World::standard().await;

@@ -165,6 +165,11 @@ impl World {
         (error, record)
     }
 
+    /// Tells the gateway to stop, as SIGTERM does.
+    pub(crate) fn stop(&self) {
+        self.stop.request();
+    }
+
     /// Stops the gateway and checks what must hold at the end of every test.
     pub(crate) async fn finish(self) {
         let (audited, sent) = self.stopped().await;
