@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 /// The layers, from the top. A module may name those that stand below it, and never one beside it.
 const LAYERS: &[(&str, &[&str])] = &[
-    ("cli", &["config", "gateway", "token", "policy", "oauth", "mcp", "rejection"]),
+    ("cli", &["demo", "config", "gateway", "token", "policy", "oauth", "mcp", "rejection"]),
+    ("demo", &["config", "gateway", "token", "policy", "oauth", "mcp", "rejection"]),
     ("config", &["gateway", "token", "policy", "oauth", "mcp", "rejection"]),
     ("gateway", &["token", "policy", "oauth", "mcp", "rejection"]),
     ("token", &["oauth", "mcp", "rejection"]),
@@ -22,6 +23,7 @@ const HIDDEN: &[(&str, &str)] = &[
     ("saphyr_parser", "src/config/"),
     ("jsonwebtoken", "src/token/"),
     ("moka", "src/token/"),
+    ("rmcp", "src/demo/"),
     ("hyper", "src/gateway/"),
 ];
 
