@@ -373,6 +373,10 @@ const EXPORT_STEP: Duration = Duration::from_millis(200);
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
+
     use super::*;
 
     #[test]
@@ -411,5 +415,68 @@ mod tests {
             .collect();
         assert_eq!(reading, ["export_notes", "get_note", "list_notes", "search_notes"]);
         assert_eq!(Notes::tool_router().list_all().len(), 8);
+    }
+
+    /// Sends a request with the headers `more`, and returns the answer as it came.
+    async fn post(address: &str, path: &str, more: &str, body: &Value) -> String {
+        let body = body.to_string();
+        let length = body.len();
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nAccept: application/json, text/event-stream\r\nContent-Type: application/json\r\n\
+             Connection: close\r\nContent-Length: {length}\r\n{more}\r\n{body}"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn it_speaks_both_revisions_and_to_no_page() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let (trigger, shutdown) = Shutdown::new();
+        let serving = tokio::spawn(serve(listener, shutdown));
+        let host = format!("Host: {address}\r\n");
+
+        let client = json!({"name": "test", "version": "1"});
+        let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client});
+        let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params});
+        let answer = post(&address, PATH, &host, &hello).await;
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("\r\nmcp-session-id: "), "{answer}");
+        assert!(answer.contains("\"protocolVersion\":\"2025-11-25\""), "{answer}");
+
+        let meta = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": client,
+            "io.modelcontextprotocol/clientCapabilities": {},
+        });
+        let call = |name: &str| {
+            let params = json!({"name": name, "arguments": {"id": 1}, "_meta": meta});
+            let more =
+                format!("{host}MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: {name}\r\n");
+            (more, json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": params}))
+        };
+        for (tool, says) in
+            [("get_note", "# Welcome"), ("delete_note", "Note 1 is gone."), ("get_note", "there is no note 1")]
+        {
+            let (more, body) = call(tool);
+            let answer = post(&address, PATH, &more, &body).await;
+            assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains(says), "{answer}");
+            assert!(!answer.contains("mcp-session-id"), "{answer}");
+        }
+
+        for (path, more, status) in [
+            ("/", host.clone(), "404"),
+            (PATH, "Host: attacker.example\r\n".to_owned(), "403"),
+            (PATH, format!("{host}Origin: http://attacker.example\r\n"), "403"),
+            (PATH, format!("{host}Origin: http://{address}\r\n"), "403"),
+        ] {
+            let answer = post(&address, path, &more, &hello).await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        }
+        trigger.request();
+        serving.await.unwrap();
     }
 }
