@@ -101,16 +101,15 @@ impl Flow {
         let reply = self.http.get(&challenge.resource_metadata).await?;
         reply.expect(200)?;
         let document = reply.json()?;
-        expect("`resource`", &document["resource"], self.url.as_str())?;
-        let issuer = document["authorization_servers"][0].as_str();
+        expect("`resource`", at(&document, "/resource"), self.url.as_str())?;
+        let issuer = at(&document, "/authorization_servers/0").as_str();
         issuer.map(str::to_owned).ok_or_else(|| format!("expected an issuer in {document}"))
     }
 
     async fn initialize(&mut self) -> Result<(), String> {
         let (id, reply) = self.request("initialize", hello()).await?;
         reply.expect(200)?;
-        let result = &reply.message(id)?["result"];
-        expect("`protocolVersion`", &result["protocolVersion"], REVISION)?;
+        expect("`protocolVersion`", at(&reply.message(id)?, "/result/protocolVersion"), REVISION)?;
         self.session = Some(reply.header("mcp-session-id")?.to_owned());
         Ok(())
     }
@@ -124,8 +123,8 @@ impl Flow {
         let (id, reply) = self.request("tools/list", json!({})).await?;
         reply.expect(200)?;
         let message = reply.message(id)?;
-        let tools = message["result"]["tools"].as_array().ok_or_else(|| format!("expected tools, got {message}"))?;
-        if tools.iter().any(|tool| tool["name"] == "list_notes") {
+        let tools = at(&message, "/result/tools").as_array().ok_or_else(|| format!("expected tools, got {message}"))?;
+        if tools.iter().any(|tool| at(tool, "/name") == "list_notes") {
             return Ok(());
         }
         Err(format!("expected list_notes among the tools, got {message}"))
@@ -150,23 +149,23 @@ impl Flow {
                 return Err(format!("expected the challenge to name {expected}, got {challenge}"));
             }
         }
-        expect("`data.reason` of the error", &reply.json()?["error"]["data"]["reason"], "insufficient_scope")?;
+        expect("`data.reason` of the error", at(&reply.json()?, "/error/data/reason"), "insufficient_scope")?;
         Ok(scope)
     }
 
     async fn progress(&mut self) -> Result<(), String> {
         let params = json!({"name": "export_notes", "arguments": {}, "_meta": {"progressToken": "export"}});
-        let (id, request) = self.message("tools/call", params)?;
+        let (id, request) = self.message("tools/call", &params)?;
         let mut arrived = Vec::new();
         self.http.stream(request, |message| arrived.push((Instant::now(), message))).await?;
         let Some(((end, result), events)) = arrived.split_last() else {
             return Err("expected events, got none".to_owned());
         };
-        expect("`id` of the last event", &result["id"], &id)?;
+        expect("`id` of the last event", at(result, "/id"), &id)?;
         succeeded(result)?;
-        let steps: Vec<&Value> = events.iter().map(|(_, event)| &event["params"]["progress"]).collect();
+        let steps: Vec<&Value> = events.iter().map(|(_, event)| at(event, "/params/progress")).collect();
         let in_order = steps.iter().filter_map(|step| step.as_f64()).is_sorted_by(|one, next| one < next);
-        let all_progress = events.iter().all(|(_, event)| event["method"] == "notifications/progress");
+        let all_progress = events.iter().all(|(_, event)| at(event, "/method") == "notifications/progress");
         if steps.len() < PROGRESS_EVENTS_MIN || !in_order || !all_progress {
             return Err(format!("expected progress that grows, at least {PROGRESS_EVENTS_MIN} times, got {steps:?}"));
         }
@@ -192,11 +191,11 @@ impl Flow {
 
     /// Sends a JSON-RPC request; returns its id and the answer.
     async fn request(&mut self, method: &str, params: Value) -> Result<(u64, Reply), String> {
-        let (id, request) = self.message(method, params)?;
+        let (id, request) = self.message(method, &params)?;
         Ok((id, self.http.send(request).await?))
     }
 
-    fn message(&mut self, method: &str, params: Value) -> Result<(u64, Request<Full<Bytes>>), String> {
+    fn message(&mut self, method: &str, params: &Value) -> Result<(u64, Request<Full<Bytes>>), String> {
         self.last_id += 1;
         let message = json!({"jsonrpc": "2.0", "id": self.last_id, "method": method, "params": params});
         Ok((self.last_id, self.post(&message)?))
@@ -249,9 +248,14 @@ fn hello() -> Value {
     json!({"protocolVersion": REVISION, "capabilities": {}, "clientInfo": client})
 }
 
+/// What a JSON pointer leads to, or null.
+fn at<'a>(value: &'a Value, pointer: &str) -> &'a Value {
+    value.pointer(pointer).unwrap_or(&Value::Null)
+}
+
 fn succeeded(message: &Value) -> Result<(), String> {
-    let result = &message["result"];
-    if result["content"].is_array() && result["isError"] != true {
+    let result = at(message, "/result");
+    if at(result, "/content").is_array() && at(result, "/isError") != true {
         return Ok(());
     }
     Err(format!("expected a result without error, got {message}"))

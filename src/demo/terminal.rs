@@ -68,35 +68,31 @@ impl Welcome<'_> {
         let (url, name) = (self.plan.mcp_url(), self.plan.name());
         let bold = |text: &str| screen.paint(Colour::Bold, text);
         let dim = |text: &str| screen.paint(Colour::Dim, text);
-        let mut text = format!(
-            "{}\n{}\n\n  {} {}\n\n",
-            bold("Gatepost demo"),
-            screen.paint(
-                Colour::Yellow,
-                "For development on this machine only: its login asks for no password, and all is gone when it ends."
-            ),
-            dim("MCP server   "),
-            bold(&url),
-        );
+        let loud =
+            "For development on this machine only: its login asks for no password, and all is gone when it ends.";
+        let loud = screen.paint(Colour::Yellow, loud);
         let vs_code = serde_json::json!({"name": name, "type": "http", "url": url});
-        for (client, command) in [
+        let clients = [
             ("Claude Code  ", format!("claude mcp add --transport http {name} {url}")),
             ("VS Code      ", format!("code --add-mcp '{vs_code}'")),
             ("MCP Inspector", "npx @modelcontextprotocol/inspector".to_owned()),
-        ] {
-            text += &format!("  {} {command}\n", dim(client));
-        }
-        text += "\nYour client opens a page to log in: as reader, writer or admin. Or paste into another terminal:\n\n";
-        for (person, token) in self.tokens {
-            text += &format!("{}={}\n", person.to_uppercase(), dim(token));
-        }
-        text += &self.curl(&url);
-        let wrote = match self.written {
-            Some(path) => format!("The routing file is {}", path.display()),
-            None => "The routing file: add --write gatepost.yaml".to_owned(),
+        ];
+        let clients = clients.map(|(client, command)| format!("  {} {command}\n", dim(client))).concat();
+        let tokens = self.tokens.iter().map(|(person, token)| format!("{}={}\n", person.to_uppercase(), dim(token)));
+        let file = match self.written {
+            Some(path) => format!("The routing file is {}.", path.display()),
+            None => "The routing file: add --write gatepost.yaml.".to_owned(),
         };
-        text += &format!("\n{}. Ctrl-C ends the demo. Each decision, as it is made (times are UTC):\n\n", dim(&wrote));
-        text
+        [
+            format!("{}\n{loud}\n\n", bold("Gatepost demo")),
+            format!("  {} {}\n{clients}\n", dim("MCP server   "), bold(&url)),
+            "Your client opens a page to log in: as reader, writer or admin. Or paste into another terminal:\n\n"
+                .to_owned(),
+            tokens.collect(),
+            self.curl(&url),
+            format!("\n{file} Ctrl-C ends the demo.\nEach decision, as it is made (times are UTC):\n\n"),
+        ]
+        .concat()
     }
 
     /// One request that works by itself: the newest revision needs no session. Servers that do not speak it answer at
@@ -275,11 +271,11 @@ impl Record {
 
 /// Words with a space between, escaped, and a detail in brackets.
 fn words(words: &[&str], detail: Option<&str>) -> String {
-    let mut text = escaped(&words.join(" "), VERDICT_CHARS_MAX);
-    if let Some(detail) = detail {
-        text += &format!(" ({})", escaped(detail, VERDICT_CHARS_MAX));
+    let text = escaped(&words.join(" "), VERDICT_CHARS_MAX);
+    match detail {
+        Some(detail) => format!("{text} ({})", escaped(detail, VERDICT_CHARS_MAX)),
+        None => text,
     }
-    text
 }
 
 /// Escaped, and exactly `chars` wide, so that lines stand in columns.

@@ -10,6 +10,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
+use super::at;
 use crate::gateway::body::read_limited;
 use crate::mcp::sse::{Event, Parser};
 
@@ -119,7 +120,7 @@ impl Reply {
         parser.push(&self.body, &mut events).map_err(|_| "an event is too large".to_owned())?;
         for event in &events {
             if let Some(message) = message(event)?
-                && message["id"] == id
+                && at(&message, "/id") == id
             {
                 return Ok(message);
             }

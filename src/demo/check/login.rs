@@ -5,9 +5,9 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use super::expect;
 use super::http::Http;
 use super::url::{Form, form, on_origin, query};
+use super::{at, expect};
 
 /// What its metadata says (RFC 8414).
 #[derive(Debug)]
@@ -38,15 +38,16 @@ impl AuthorizationServer {
         reply.expect(200)?;
         let document = reply.json()?;
         // RFC 8414 §3.3: else another server could pass for this one.
-        expect("`issuer`", &document["issuer"], issuer)?;
+        expect("`issuer`", at(&document, "/issuer"), issuer)?;
         let has = |name: &str, value: &str| {
-            let listed = document[name].as_array().is_some_and(|values| values.iter().any(|listed| listed == value));
-            if listed { Ok(()) } else { Err(format!("expected {value} in `{name}`, got {}", document[name])) }
+            let values = at(&document, &format!("/{name}"));
+            let listed = values.as_array().is_some_and(|values| values.iter().any(|listed| listed == value));
+            if listed { Ok(()) } else { Err(format!("expected {value} in `{name}`, got {values}")) }
         };
         has("code_challenge_methods_supported", "S256")?;
         has("response_types_supported", "code")?;
         let iss = "authorization_response_iss_parameter_supported";
-        expect(iss, &document[iss], &true)?;
+        expect(iss, at(&document, &format!("/{iss}")), &true)?;
         let endpoint = |name: &str| text(&document, name);
         Ok(Self {
             issuer: issuer.to_owned(),
@@ -70,7 +71,7 @@ impl Client {
         let reply = http.post_json(&server.registration_endpoint, &metadata).await?;
         reply.expect(201)?;
         let registered = reply.json()?;
-        expect("`redirect_uris`", &registered["redirect_uris"], &json!([REDIRECT_URI]))?;
+        expect("`redirect_uris`", at(&registered, "/redirect_uris"), &json!([REDIRECT_URI]))?;
         Ok(Self { id: text(&registered, "client_id")? })
     }
 
@@ -142,10 +143,10 @@ impl Client {
         let reply = http.post_form(&server.token_endpoint, &fields).await?;
         reply.expect(200)?;
         let answer = reply.json()?;
-        if !answer["token_type"].as_str().is_some_and(|kind| kind.eq_ignore_ascii_case("bearer")) {
-            return Err(format!("expected a bearer token, got {}", answer["token_type"]));
+        if !at(&answer, "/token_type").as_str().is_some_and(|kind| kind.eq_ignore_ascii_case("bearer")) {
+            return Err(format!("expected a bearer token, got {}", at(&answer, "/token_type")));
         }
-        let mut scopes: Vec<&str> = answer["scope"].as_str().unwrap_or_default().split(' ').collect();
+        let mut scopes: Vec<&str> = at(&answer, "/scope").as_str().unwrap_or_default().split(' ').collect();
         scopes.sort_unstable();
         expect("`scope`", scopes.as_slice(), granted)?;
         text(&answer, "access_token")
@@ -174,7 +175,8 @@ pub(super) fn parameter(challenge: &str, name: &str) -> Option<String> {
 }
 
 fn text(document: &Value, name: &str) -> Result<String, String> {
-    document[name].as_str().map(str::to_owned).ok_or_else(|| format!("expected `{name}` in {document}"))
+    let found = at(document, &format!("/{name}")).as_str();
+    found.map(str::to_owned).ok_or_else(|| format!("expected `{name}` in {document}"))
 }
 
 /// 256 random bits, as text.

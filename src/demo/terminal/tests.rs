@@ -7,7 +7,7 @@ use super::*;
 const PLAIN: Screen = Screen { coloured: false };
 const COLOURED: Screen = Screen { coloured: true };
 
-fn record(more: Value) -> Vec<u8> {
+fn record(more: &Value) -> Vec<u8> {
     let mut record = json!({
         "time": "2026-03-04T12:03:44.123Z", "event": "request", "request_id": "x-1", "peer": "127.0.0.1:1",
         "http_method": "POST", "surface": "mcp", "decision": "allowed", "status": 200, "end": "complete",
@@ -29,7 +29,7 @@ fn written(bytes: &[u8], screen: Screen) -> String {
 
 fn check(more: Value, expect: &str) {
     let expect = if expect.is_empty() { String::new() } else { format!("12:03:44  {expect}\n") };
-    assert_eq!(written(&record(more), PLAIN), expect);
+    assert_eq!(written(&record(&more), PLAIN), expect);
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn each_kind_of_record_has_its_line() {
 #[test]
 fn a_colour_says_the_verdict_and_ceremony_is_dim() {
     let colours = |more| -> Vec<String> {
-        let line = written(&record(more), COLOURED);
+        let line = written(&record(&more), COLOURED);
         line.split("\x1b[")
             .skip(1)
             .map(|part| part.split('m').next().unwrap().to_owned())
@@ -118,14 +118,14 @@ fn what_a_client_chose_cannot_act_on_the_screen() {
             ] {
                 let mut more = base;
                 more[key] = hostile.into();
-                let line = written(&record(more), PLAIN);
+                let line = written(&record(&more), PLAIN);
                 let text = line.strip_suffix('\n').unwrap();
                 let fine = |char: char| char.is_alphanumeric() || char.is_ascii_graphic() || " …".contains(char);
                 assert!(text.chars().all(fine), "{key}: {line:?}");
             }
         }
         let principal = json!({"principal": {"subject": hostile}, "name": hostile.repeat(100), "method": "tools/call"});
-        let line = written(&record(principal), PLAIN);
+        let line = written(&record(&principal), PLAIN);
         assert_eq!(line.lines().count(), 1, "{line:?}");
         assert_eq!(line.find("allowed").map(|at| line[..at].chars().count()), Some(56), "columns stay: {line:?}");
     }
@@ -133,8 +133,8 @@ fn what_a_client_chose_cannot_act_on_the_screen() {
 
 #[test]
 fn records_may_come_in_pieces_and_may_be_no_records() {
-    let bytes =
-        [record(json!({"method": "ping"})), b"no json\n\n".to_vec(), record(json!({"method": "tools/list"}))].concat();
+    let bytes = [record(&json!({"method": "ping"})), b"no json\n\n".to_vec(), record(&json!({"method": "tools/list"}))]
+        .concat();
     let mut live = Live::new(Vec::new(), PLAIN);
     for byte in &bytes {
         live.write_all(&[*byte]).unwrap();
