@@ -14,9 +14,10 @@ use gatepost::config;
 #[cfg(feature = "demo")]
 use gatepost::demo;
 use gatepost::gateway::audit::AuditSink;
-use gatepost::gateway::settings::{Settings, Tls};
+use gatepost::gateway::settings::{Settings, Tls, UpstreamSettings};
 use gatepost::gateway::shutdown::Shutdown;
 use gatepost::gateway::{Gateway, Prepared};
+use gatepost::oauth::ids::Issuer;
 use gatepost::token::clock::Clock;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -68,7 +69,7 @@ struct Demo {
     /// Where the authorization server listens; a loopback address
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000")]
     issuer_listen: SocketAddr,
-    /// Stand before your own MCP server instead of the demo's, such as http://127.0.0.1:3000/mcp
+    /// Stand before your own MCP server instead of the demo's, by its URL
     #[arg(long, value_name = "URL")]
     upstream: Option<String>,
     /// Also write the routing file, for your own changes; never over a file that is there
@@ -103,7 +104,7 @@ pub(crate) fn run() -> ExitCode {
             let summary = summary(path, &settings);
             match Prepared::new(settings) {
                 Ok(_) => {
-                    print!("{summary}");
+                    println!("{summary}");
                     ExitCode::SUCCESS
                 }
                 Err(error) => unusable(path, &error),
@@ -217,22 +218,15 @@ fn summary(path: &Path, settings: &Settings) -> String {
         Tls::External => "http, TLS is ended in front",
         Tls::Files { .. } => "https",
     };
-    let mut lines = format!("{}: ok; listen {} ({scheme})\n", path.display(), settings.listen);
+    let mut lines = vec![format!("{}: ok; listen {} ({scheme})", path.display(), settings.listen)];
     for route in &settings.routes {
-        lines.push_str(&format!(
-            "route {}: {}{} -> {}://{}{}\n",
-            route.name,
-            settings.public_url.as_str(),
-            route.path,
-            if route.upstream.https { "https" } else { "http" },
-            route.upstream.authority,
-            route.upstream.path,
-        ));
-        for issuer in &route.issuers {
-            lines.push_str(&format!("  tokens of {} for {}\n", issuer.as_str(), route.resource.as_str()));
-        }
+        let UpstreamSettings { https, authority, path, .. } = &route.upstream;
+        let upstream = format!("{}://{authority}{path}", if *https { "https" } else { "http" });
+        lines.push(format!("route {}: {}{} -> {upstream}", route.name, settings.public_url.as_str(), route.path));
+        let tokens = |issuer: &Issuer| format!("  tokens of {} for {}", issuer.as_str(), route.resource.as_str());
+        lines.extend(route.issuers.iter().map(tokens));
     }
-    lines
+    lines.join("\n")
 }
 
 fn start_logs(format: LogFormat, level: LevelFilter) {

@@ -27,54 +27,54 @@ fn written(bytes: &[u8], screen: Screen) -> String {
     String::from_utf8(live.out).unwrap()
 }
 
-fn check(more: Value, expect: &str) {
+fn check(more: &Value, expect: &str) {
     let expect = if expect.is_empty() { String::new() } else { format!("12:03:44  {expect}\n") };
-    assert_eq!(written(&record(&more), PLAIN), expect);
+    assert_eq!(written(&record(more), PLAIN), expect);
 }
 
 #[test]
 fn each_kind_of_record_has_its_line() {
     let tool = |name: &str| json!({"method": "tools/call", "name": name});
-    check(tool("list_notes"), "reader    tools/call list_notes               allowed");
-    check(json!({"method": "tools/list"}), "reader    tools/list                          allowed");
+    check(&tool("list_notes"), "reader    tools/call list_notes               allowed");
+    check(&json!({"method": "tools/list"}), "reader    tools/list                          allowed");
     check(
-        json!({"method": "tools/call", "name": "create_note", "decision": "refused", "reason": "insufficient_scope",
+        &json!({"method": "tools/call", "name": "create_note", "decision": "refused", "reason": "insufficient_scope",
             "scopes_held": "notes:read", "scopes_needed": "notes:write notes:read", "status": 403}),
         "reader    tools/call create_note              insufficient_scope: lacks notes:write",
     );
     check(
-        json!({"principal": null, "decision": "refused", "reason": "missing_token", "status": 401}),
+        &json!({"principal": null, "decision": "refused", "reason": "missing_token", "status": 401}),
         "-         POST                                missing_token: the client is sent to log in",
     );
     check(
-        json!({"principal": null, "decision": "refused", "reason": "invalid_token", "detail": "expired", "status": 401}),
+        &json!({"principal": null, "decision": "refused", "reason": "invalid_token", "detail": "expired", "status": 401}),
         "-         POST                                refused: invalid_token (expired)",
     );
     check(
-        json!({"method": "tools/call", "name": "x", "reason": "upstream_unreachable", "status": 502}),
+        &json!({"method": "tools/call", "name": "x", "reason": "upstream_unreachable", "status": 502}),
         "reader    tools/call x                        allowed, then 502 upstream_unreachable",
     );
     check(
-        json!({"decision": "refused", "end": "client_gone", "status": 0}),
+        &json!({"decision": "refused", "end": "client_gone", "status": 0}),
         "reader    POST                                no answer: client_gone",
     );
-    check(json!({"http_method": "GET", "event": "opened"}), "reader    GET event stream                    allowed");
-    check(json!({"http_method": "DELETE"}), "reader    DELETE session                      allowed");
+    check(&json!({"http_method": "GET", "event": "opened"}), "reader    GET event stream                    allowed");
+    check(&json!({"http_method": "DELETE"}), "reader    DELETE session                      allowed");
     check(
-        json!({"http_method": "GET", "surface": "metadata", "principal": null}),
+        &json!({"http_method": "GET", "surface": "metadata", "principal": null}),
         "-         GET discovery document              allowed",
     );
     check(
-        json!({"http_method": "GET", "event": "closed", "end": "token_expired"}),
+        &json!({"http_method": "GET", "event": "closed", "end": "token_expired"}),
         "reader    GET event stream                    stream ended: token_expired",
     );
     check(
-        json!({"principal": {"issuer": "i", "client": "robot"}, "method": "ping"}),
+        &json!({"principal": {"issuer": "i", "client": "robot"}, "method": "ping"}),
         "robot     ping                                allowed",
     );
-    check(json!({"event": "closed"}), "");
-    check(json!({"event": "closed", "end": "client_gone"}), "");
-    check(json!({"surface": "preflight", "http_method": "OPTIONS"}), "");
+    check(&json!({"event": "closed"}), "");
+    check(&json!({"event": "closed", "end": "client_gone"}), "");
+    check(&json!({"surface": "preflight", "http_method": "OPTIONS"}), "");
 }
 
 #[test]
