@@ -51,28 +51,28 @@ impl Plan {
 # The step to your own: set `upstream` and the rules; then `issuer`, and `public_url` and `tls` where clients are on other
 # machines. `gatepost check --config FILE` says what is wrong, `gatepost run --config FILE` serves it.
 
-listen: {listen:?}                  # clients are given {mcp_url}
+listen: {listen:<36}# clients are given {mcp_url}
 
 authorization_servers:
-  - issuer: {issuer:?}      # the demo's; yours: https://auth.example.com
+  - issuer: {issuer:<32}# the demo's; yours: https://auth.example.com
 
 scope_hierarchy:                            # a broader scope implies the narrower ones
 {hierarchy}
 routes:
   - name: {name}
     path: {PATH}
-    upstream: {upstream}    # your MCP server, as it is
-    challenge_scopes: [{first}]          # what a first login asks for; calls that need more make clients step up
+    upstream: {upstream:<30}# your MCP server, as it is
+    challenge_scopes: {first:<22}# what a first login asks for; calls that need more make clients step up
     visibility: grantable                   # lists show what a step-up would open, too; `granted`: only what is open
     allowed_origins: [\"http://localhost:6274\", \"http://127.0.0.1:6274\"]     # the page of MCP Inspector
     rules:                                  # the first that matches decides; what none names is denied
 {rules}",
-            listen = self.listen.to_string(),
+            listen = quoted(&self.listen.to_string()),
             mcp_url = self.mcp_url(),
-            issuer = self.issuer,
+            issuer = quoted(&self.issuer),
             name = self.name(),
             upstream = quoted(url),
-            first = self.scopes().first().map_or("", |(scope, _)| scope),
+            first = format!("[{}]", self.scopes().first().map_or("", |(scope, _)| scope)),
         )
     }
 
