@@ -108,7 +108,7 @@ async fn a_confidential_client_shows_its_secret() {
         match expect {
             Ok(()) => assert_eq!(reply.text("scope"), "notes:read notes:write notes:admin"),
             Err((status, error)) => {
-                assert_eq!(reply.fault(), (status, error.to_owned()), "{parameters:?} {authorization}")
+                assert_eq!(reply.fault(), (status, error.to_owned()), "{parameters:?} {authorization}");
             }
         }
         assert_eq!(reply.header("www-authenticate").is_empty(), reply.status != 401);
