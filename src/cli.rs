@@ -2,6 +2,8 @@
 //! that cannot be used; with 78 no socket was opened.
 
 use std::io::{IsTerminal as _, Write as _};
+#[cfg(feature = "demo")]
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,6 +11,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gatepost::config;
+#[cfg(feature = "demo")]
+use gatepost::demo;
 use gatepost::gateway::audit::AuditSink;
 use gatepost::gateway::settings::{Settings, Tls, UpstreamSettings};
 use gatepost::gateway::shutdown::Shutdown;
@@ -48,6 +52,32 @@ enum Command {
         #[command(flatten)]
         file: File,
     },
+    /// See it work: a development authorization server, an MCP server and the gateway in one process, on this machine.
+    ///
+    /// Prints what to paste into clients, and then each decision as it is made. Nothing of it is for production: its login
+    /// asks for no password, and everything is gone when it ends.
+    #[cfg(feature = "demo")]
+    Demo(Demo),
+}
+
+#[cfg(feature = "demo")]
+#[derive(Debug, Args)]
+struct Demo {
+    /// Where clients reach the gateway; a loopback address
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Where the authorization server listens; a loopback address
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000")]
+    issuer_listen: SocketAddr,
+    /// Stand before your own MCP server instead of the demo's, by its URL
+    #[arg(long, value_name = "URL")]
+    upstream: Option<String>,
+    /// Also write the routing file, for your own changes; never over a file that is there
+    #[arg(long, value_name = "FILE")]
+    write: Option<PathBuf>,
+    /// Go through the whole flow as a client would, print each step, and end: 0 if all of it held, else 1. Takes free ports
+    #[arg(long, conflicts_with_all = ["listen", "issuer_listen", "upstream"])]
+    check: bool,
 }
 
 #[derive(Debug, Args)]
@@ -77,6 +107,27 @@ pub(crate) fn run() -> ExitCode {
                 Err(error) => unusable(path, &error),
             }
         }),
+        #[cfg(feature = "demo")]
+        Command::Demo(options) => show(options),
+    }
+}
+
+#[cfg(feature = "demo")]
+fn show(Demo { listen, issuer_listen, upstream, write, check }: Demo) -> ExitCode {
+    start_logs(LogFormat::Text, LevelFilter::WARN);
+    let options = demo::Options { listen, issuer_listen, upstream, write, check };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let shown = runtime.map_err(|error| format!("no threads: {error}")).and_then(|runtime| {
+        let shown = runtime.block_on(demo::run(options));
+        runtime.shutdown_timeout(Duration::from_secs(1));
+        shown
+    });
+    match shown {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -5,6 +5,8 @@
 //! `mcp` and `rejection` hold the words of the standards as values. `ARCHITECTURE.md` has the picture.
 
 pub mod config;
+#[cfg(feature = "demo")]
+pub mod demo;
 pub mod gateway;
 pub mod mcp;
 pub mod oauth;

@@ -1,5 +1,6 @@
 //! Fetches metadata and key sets for `token`: https (http on loopback), no redirects, bounded in size and time. It never
-//! connects to where clouds keep their instance metadata, whatever a name resolves to.
+//! connects to where clouds keep their instance metadata, whatever a name resolves to; for URLs that strangers name, to
+//! nothing but public addresses.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -31,20 +32,40 @@ pub struct HttpFetch {
     /// Why https does not work, if so. Issuers on loopback and key files then still do.
     no_roots: Option<String>,
     timeout: Duration,
+    reach: Reach,
+}
+
+/// How far fetches reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// URLs that the file names, or that an issuer which the file names does.
+    Trusted,
+    /// URLs that anybody may name.
+    Public,
 }
 
 /// Resolves names, and leaves out the addresses that are not to be connected to.
 #[derive(Debug, Clone)]
-struct Resolver(GaiResolver);
+struct Resolver(GaiResolver, Reach);
 
 impl HttpFetch {
     /// Prepares the client. Without the system's trusted certificates every https fetch fails and says so.
     pub fn new() -> Result<Self, String> {
+        Self::reaching(Reach::Trusted)
+    }
+
+    /// The same for URLs that a stranger chose: https alone, and only public addresses, whatever a name resolves to. Anybody
+    /// could otherwise have this machine ask what only its own network can reach.
+    pub fn public() -> Result<Self, String> {
+        Self::reaching(Reach::Public)
+    }
+
+    fn reaching(reach: Reach) -> Result<Self, String> {
         let (config, no_roots) = match tls::client_config(&UpstreamTls::default()) {
             Ok(config) => (config, None),
             Err(error) => (tls::client_config_without_roots()?, Some(error)),
         };
-        let mut tcp = HttpConnector::new_with_resolver(Resolver(GaiResolver::new()));
+        let mut tcp = HttpConnector::new_with_resolver(Resolver(GaiResolver::new(), reach));
         tcp.enforce_http(false);
         let https = HttpsConnectorBuilder::new().with_tls_config(config).https_or_http().enable_http1();
         let connector = Within { connector: https.wrap_connector(tcp), timeout: CONNECT_TIMEOUT };
@@ -53,11 +74,11 @@ impl HttpFetch {
             .pool_max_idle_per_host(0)
             .http1_max_buf_size(HEAD_BYTES_MAX)
             .build(connector);
-        Ok(Self { client, no_roots, timeout: TIMEOUT })
+        Ok(Self { client, no_roots, timeout: TIMEOUT, reach })
     }
 
     async fn fetch(&self, url: &str) -> Result<Fetched, String> {
-        let uri = accept_url(url)?;
+        let uri = accept_url(url, self.reach)?;
         match &self.no_roots {
             Some(error) if uri.scheme() == Some(&Scheme::HTTPS) => return Err(error.clone()),
             Some(_) | None => {}
@@ -103,8 +124,10 @@ impl Service<Name> for Resolver {
 
     fn call(&mut self, name: Name) -> Self::Future {
         let resolved = self.0.call(name.clone());
+        let reach = self.1;
         Box::pin(async move {
-            let addresses: Vec<_> = resolved.await?.filter(|found| may_connect(name.as_str(), found.ip())).collect();
+            let addresses: Vec<_> =
+                resolved.await?.filter(|found| may_connect(name.as_str(), found.ip(), reach)).collect();
             if addresses.is_empty() {
                 return Err(io::Error::other("it resolves to no address that may be connected to"));
             }
@@ -113,8 +136,8 @@ impl Service<Name> for Resolver {
     }
 }
 
-/// Https, or http to this machine; an address given as such must be one that may be connected to.
-fn accept_url(url: &str) -> Result<Uri, String> {
+/// Https, or http to this machine where that is within reach; an address given as such must be one that may be connected to.
+fn accept_url(url: &str, reach: Reach) -> Result<Uri, String> {
     let uri: Uri = url.parse().map_err(|error| format!("no valid URL: {error}"))?;
     let Some(authority) = uri.authority() else { return Err("expected an absolute URL".to_owned()) };
     if authority.as_str().contains('@') {
@@ -124,19 +147,25 @@ fn accept_url(url: &str) -> Result<Uri, String> {
     let address = host.parse::<IpAddr>();
     let loopback = address.as_ref().map_or(host == LOCALHOST, IpAddr::is_loopback);
     let scheme = uri.scheme();
+    if reach == Reach::Public && scheme != Some(&Scheme::HTTPS) {
+        return Err("expected https".to_owned());
+    }
     if scheme != Some(&Scheme::HTTPS) && !(scheme == Some(&Scheme::HTTP) && loopback) {
         return Err("expected https (http only to 127.0.0.1, [::1] or localhost)".to_owned());
     }
     // The connector asks the resolver for names alone.
     match address {
-        Ok(address) if !may_connect(host, address) => Err("this address is not connected to".to_owned()),
+        Ok(address) if !may_connect(host, address, reach) => Err("this address is not connected to".to_owned()),
         Ok(_) | Err(_) => Ok(uri),
     }
 }
 
 /// Whether `address`, which `host` is or resolves to, may be connected to. An attacker who can name a key set's place, or
 /// answer for its name, would otherwise have us read the machine's cloud credentials for them.
-fn may_connect(host: &str, address: IpAddr) -> bool {
+fn may_connect(host: &str, address: IpAddr, reach: Reach) -> bool {
+    if reach == Reach::Public {
+        return is_public(address);
+    }
     // Plain http is allowed to this name because it stays on this machine.
     if host == LOCALHOST {
         return address.is_loopback();
@@ -153,6 +182,38 @@ fn may_connect(host: &str, address: IpAddr) -> bool {
             !refused && embedded.is_none_or(may_connect_v4)
         }
     }
+}
+
+/// Whether an address is one of the public internet (the special-purpose registries of RFC 6890).
+fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => is_public_v4(v4),
+        IpAddr::V6(v6) => match v6.to_ipv4_mapped().or_else(|| nat64(v6)) {
+            Some(embedded) => is_public_v4(embedded),
+            // 2000::/3 is what is given out; in it, 2001::/23 (protocols, Teredo), 2001:db8::/32 and 3fff::/20
+            // (documentation), and 2002::/16 (6to4, which holds an IPv4 address) are not for hosts.
+            None => match v6.segments() {
+                [0x2001, second, ..] => second >= 0x0200 && second != 0x0db8,
+                [0x3fff, second, ..] => second >= 0x1000,
+                [first, ..] => (0x2000..0x4000).contains(&first) && first != 0x2002,
+            },
+        },
+    }
+}
+
+/// Beside what is never connected to, not: private and shared networks (RFC 1918, RFC 6598), this machine, protocols,
+/// documentation, benchmarks, 6to4 relays, what is reserved.
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    let [first, second, third, _] = address.octets();
+    let reserved = matches!(
+        (first, second, third),
+        (100, 64..=127, _) | (192, 0, 0) | (192, 88, 99) | (198, 18..=19, _) | (240.., _, _)
+    );
+    may_connect_v4(address)
+        && !reserved
+        && !address.is_private()
+        && !address.is_loopback()
+        && !address.is_documentation()
 }
 
 /// Not: "this network" (0.0.0.0/8, which reaches this machine), link-local (169.254.0.0/16, metadata services), multicast,
@@ -296,7 +357,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_is_resolved_to_what_may_be_connected_to() {
-        let resolve = async |name: &str| Resolver(GaiResolver::new()).call(name.parse().unwrap()).await;
+        let resolve = async |name: &str| Resolver(GaiResolver::new(), Reach::Trusted).call(name.parse().unwrap()).await;
         assert!(resolve("localhost").await.unwrap().all(|address| address.ip().is_loopback()));
         // Old spellings of addresses are names to the connector.
         assert!(resolve("0").await.is_err());
@@ -307,7 +368,7 @@ mod tests {
     #[test]
     fn urls_are_https_or_local() {
         fn check(url: &str, expect: bool) {
-            assert_eq!(accept_url(url).is_ok(), expect, "{url}");
+            assert_eq!(accept_url(url, Reach::Trusted).is_ok(), expect, "{url}");
         }
         check("https://auth.example.com/jwks", true);
         check("https://10.0.0.1/jwks", true);
@@ -335,7 +396,7 @@ mod tests {
     #[test]
     fn addresses_of_the_machine_and_its_link_are_left_out() {
         fn check(host: &str, address: &str, expect: bool) {
-            assert_eq!(may_connect(host, address.parse().unwrap()), expect, "{host} {address}");
+            assert_eq!(may_connect(host, address.parse().unwrap(), Reach::Trusted), expect, "{host} {address}");
         }
         for address in ["10.0.0.1", "192.168.0.1", "127.0.0.1", "203.0.113.1", "::1", "fd00::1", "2001:db8::1"] {
             check("auth.example", address, true);
@@ -351,6 +412,39 @@ mod tests {
         check("localhost", "127.0.0.2", true);
         check("localhost", "::1", true);
         check("localhost", "203.0.113.1", false);
+    }
+
+    #[tokio::test]
+    async fn what_strangers_name_is_public() {
+        fn url(url: &str, expect: bool) {
+            assert_eq!(accept_url(url, Reach::Public).is_ok(), expect, "{url}");
+        }
+        url("https://client.example/metadata.json", true);
+        url("https://8.8.8.8/", true);
+        url("http://client.example/", false);
+        url("http://127.0.0.1:8080/", false);
+        url("http://localhost/", false);
+        url("https://127.0.0.1/", false);
+        url("https://[::1]/", false);
+        url("https://[::ffff:10.0.0.1]/", false);
+        for (addresses, expect) in [
+            ("8.8.8.8 1.1.1.1 100.63.0.1 172.32.0.1 192.0.1.1 2606:4700::1111 2001:4860:4860::8888 3ffe::1", true),
+            ("::ffff:8.8.8.8 64:ff9b::8.8.8.8", true),
+            (
+                "10.0.0.1 172.16.0.1 192.168.0.1 127.0.0.1 169.254.169.254 100.64.0.1 0.0.0.0 192.0.2.1 198.18.0.1",
+                false,
+            ),
+            ("192.0.0.8 192.88.99.1 224.0.0.1 240.0.0.1 255.255.255.255 100.100.100.200", false),
+            (":: ::1 fd00::1 fe80::1 ff02::1 2001:db8::1 2001::1 2002:a00:1:: 3fff::1 64:ff9b:1::1", false),
+            ("::ffff:10.0.0.1 64:ff9b::10.0.0.1 ::7f00:1", false),
+        ] {
+            for address in addresses.split(' ') {
+                let may = may_connect("client.example", address.parse().unwrap(), Reach::Public);
+                assert_eq!(may, expect, "{address}");
+            }
+        }
+        let mut resolver = Resolver(GaiResolver::new(), Reach::Public);
+        assert!(resolver.call("localhost".parse().unwrap()).await.is_err());
     }
 
     #[test]

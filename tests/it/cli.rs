@@ -8,6 +8,29 @@ use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
+/// What `demo --check` goes through, in its order.
+#[cfg(feature = "demo")]
+const STEPS: [&str; 18] = [
+    "POST initialize without a token: 401 and a challenge",
+    "protected resource metadata: this resource, its issuer, its scopes",
+    "authorization server metadata: the same issuer, PKCE S256",
+    "dynamic client registration",
+    "log in as writer, grant notes:read: a code; state and iss are right",
+    "code and PKCE verifier: an access token",
+    "initialize: a session",
+    "notifications/initialized: accepted",
+    "tools/list: the reading tools, no others",
+    "tools/call list_notes: allowed",
+    "tools/call create_note: 403, insufficient_scope names notes:write",
+    "step up: log in again for the scope of the challenge",
+    "code and PKCE verifier: a token with notes:write",
+    "tools/call create_note, in the same session: allowed",
+    "tools/list: the writing tools, too",
+    "tools/call purge_notes: still refused",
+    "tools/call export_notes: progress arrives event by event",
+    "DELETE: the session ends, and is unknown afterwards",
+];
+
 /// The serving process, killed when the test ends early.
 struct Served {
     process: Child,
@@ -37,6 +60,11 @@ impl Served {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
+    }
+
+    #[cfg(feature = "demo")]
+    fn interrupt(&self) {
+        assert!(Command::new("kill").args(["-INT", &self.process.id().to_string()]).status().unwrap().success());
     }
 
     /// SIGTERM, then what it wrote and how it ended.
@@ -131,6 +159,7 @@ fn the_readme_says_how_to_serve_and_what_answers() {
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
     let commands: Vec<&str> = readme.lines().filter_map(|line| line.strip_prefix("$ ")).collect();
     let expected = [
+        "cargo run -- demo",
         "cargo run -- run --config config/minimal.yaml",
         "curl -i http://127.0.0.1:8080/mcp",
         "curl http://127.0.0.1:8080/.well-known/oauth-protected-resource/mcp",
@@ -152,4 +181,71 @@ fn the_readme_says_how_to_serve_and_what_answers() {
     assert_eq!(records.len(), 2, "{audit}");
     assert_eq!((&records[0]["reason"], &records[0]["status"]), (&"missing_token".into(), &401.into()));
     assert_eq!((&records[1]["surface"], &records[1]["status"]), (&"metadata".into(), &200.into()));
+}
+
+#[cfg(feature = "demo")]
+#[test]
+fn the_demo_checks_itself_and_prints_every_step() {
+    let Output { status, stdout, stderr } = gatepost(&["demo", "--check"]).output().unwrap();
+    let (stdout, stderr) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
+    assert_eq!(status.code(), Some(0), "{stdout}{stderr}");
+    let lines: Vec<&str> = stdout.lines().collect();
+    let (last, steps) = lines.split_last().unwrap();
+    assert_eq!(steps.len(), STEPS.len(), "{stdout}");
+    for (line, step) in steps.iter().zip(STEPS) {
+        assert!(line.contains("  ok ") && line.contains(" ms  ") && line.ends_with(step), "{step:?} is not {line:?}");
+    }
+    assert!(last.starts_with("all 18 steps held, in "), "{last}");
+    assert_eq!(stderr, "", "nothing is logged");
+}
+
+#[cfg(feature = "demo")]
+#[test]
+fn the_demo_writes_a_file_that_serves_and_overwrites_none() {
+    let file = temporary("demo.yaml", "");
+    let path = file.to_str().unwrap();
+    check(&["demo", "--check", "--write", path], 1, &[path, "exists already", "--write FILE"]);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "");
+    std::fs::remove_file(&file).unwrap();
+    check(&["demo", "--check", "--write", path], 0, &["steps held"]);
+    check(&["check", "--config", path], 0, &["ok; listen 127.0.0.1:", "route notes: "]);
+}
+
+#[cfg(feature = "demo")]
+#[test]
+fn the_demo_says_how_to_connect_and_ends_when_told() {
+    let arguments = ["demo", "--listen", "127.0.0.1:0", "--issuer-listen", "127.0.0.1:0"];
+    let mut process = gatepost(&arguments).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map(|line| line.unwrap());
+    let mut welcome = lines.by_ref().take_while(|line| !line.contains("Each decision")).collect::<Vec<_>>();
+    welcome.retain(|line| !line.is_empty());
+    let url =
+        welcome.iter().find_map(|line| line.strip_prefix("  Claude Code   claude mcp add --transport http notes "));
+    let address = url.unwrap().strip_prefix("http://").unwrap().strip_suffix("/mcp").unwrap().to_owned();
+    let served = Served { process, address };
+    assert!(served.get("/mcp").starts_with("HTTP/1.1 401 "));
+    let decision = lines.find(|line| !line.is_empty()).unwrap();
+    assert!(decision.contains("GET event stream") && decision.ends_with("missing_token: the client is sent to log in"));
+    assert!(!decision.contains('\x1b'), "plain when piped");
+    let mut served = served;
+    served.interrupt();
+    assert_eq!(served.process.wait().unwrap().code(), Some(0));
+}
+
+#[cfg(feature = "demo")]
+#[test]
+fn the_demo_refuses_what_it_must() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    check(&["demo", "--listen", &taken], 1, &["cannot listen", &taken, "--listen 127.0.0.1:PORT"]);
+    let port = ["--listen", "127.0.0.1:0"];
+    check(
+        &["demo", port[0], port[1], "--issuer-listen", &taken],
+        1,
+        &["cannot listen", "--issuer-listen 127.0.0.1:PORT"],
+    );
+    check(&["demo", "--listen", "0.0.0.0:8080"], 1, &["reachable from outside", "loopback"]);
+    check(&["demo", "--listen", "nowhere"], 2, &["--listen"]);
+    check(&["demo", "--check", "--upstream", "http://127.0.0.1:1/mcp"], 2, &["--upstream", "--check"]);
+    check(&["demo", "--help"], 0, &["--listen", "--issuer-listen", "--upstream", "--write", "--check", "production"]);
 }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 /// The layers, from the top. A module may name those that stand below it, and never one beside it.
 const LAYERS: &[(&str, &[&str])] = &[
-    ("cli", &["config", "gateway", "token", "policy", "oauth", "mcp", "rejection"]),
+    ("cli", &["demo", "config", "gateway", "token", "policy", "oauth", "mcp", "rejection"]),
+    ("demo", &["config", "gateway", "token", "policy", "oauth", "mcp", "rejection"]),
     ("config", &["gateway", "token", "policy", "oauth", "mcp", "rejection"]),
     ("gateway", &["token", "policy", "oauth", "mcp", "rejection"]),
     ("token", &["oauth", "mcp", "rejection"]),
@@ -16,13 +17,15 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("mcp", &[]),
 ];
 
-/// Crates that one place hides, so that a successor is a change there and nowhere else.
-const HIDDEN: &[(&str, &str)] = &[
-    ("serde_yaml", "src/config/yaml.rs"),
-    ("saphyr_parser", "src/config/place.rs"),
-    ("jsonwebtoken", "src/token/"),
-    ("moka", "src/token/"),
-    ("hyper", "src/gateway/"),
+/// Crates that few places hide, so that a successor is a change there and nowhere else.
+const HIDDEN: &[(&str, &[&str])] = &[
+    ("serde_yaml", &["src/config/yaml.rs"]),
+    ("saphyr_parser", &["src/config/place.rs"]),
+    // The demo's authorization server signs what `token` validates.
+    ("jsonwebtoken", &["src/token/", "src/demo/"]),
+    ("moka", &["src/token/"]),
+    ("rmcp", &["src/demo/"]),
+    ("hyper", &["src/gateway/"]),
 ];
 
 const LINES_MAX: usize = 700;
@@ -58,10 +61,10 @@ fn hidden_crates_stay_hidden() {
     for file in rust_files("src") {
         let code = code_of(&file);
         let place = file.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap().display().to_string();
-        for (name, home) in HIDDEN {
+        for (name, homes) in HIDDEN {
             let used = code.contains(&format!("{name}::")) || code.contains(&format!("use {name};"));
-            if used && !place.starts_with(home) {
-                strays.push(format!("{place}: {name} belongs to {home}"));
+            if used && !homes.iter().any(|home| place.starts_with(home)) {
+                strays.push(format!("{place}: {name} belongs to {homes:?}"));
             }
         }
     }
