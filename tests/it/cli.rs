@@ -160,6 +160,7 @@ fn the_readme_says_how_to_serve_and_what_answers() {
     let commands: Vec<&str> = readme.lines().filter_map(|line| line.strip_prefix("$ ")).collect();
     let expected = [
         "cargo run -- demo",
+        "cargo run -- demo --upstream http://127.0.0.1:3000/mcp --write gatepost.yaml",
         "cargo run -- run --config config/minimal.yaml",
         "curl -i http://127.0.0.1:8080/mcp",
         "curl http://127.0.0.1:8080/.well-known/oauth-protected-resource/mcp",
@@ -228,6 +229,28 @@ fn the_demo_says_how_to_connect_and_ends_when_told() {
     assert!(decision.contains("GET event stream") && decision.ends_with("missing_token: the client is sent to log in"));
     assert!(!decision.contains('\x1b'), "plain when piped");
     let mut served = served;
+    served.interrupt();
+    assert_eq!(served.process.wait().unwrap().code(), Some(0));
+}
+
+#[cfg(feature = "demo")]
+#[test]
+fn the_demo_stands_before_another_server() {
+    let file = temporary("own.yaml", "");
+    std::fs::remove_file(&file).unwrap();
+    let path = file.to_str().unwrap();
+    let upstream = "http://127.0.0.1:3000/mcp";
+    let mut arguments = vec!["demo", "--upstream", upstream, "--write", path];
+    arguments.extend(["--listen", "127.0.0.1:0", "--issuer-listen", "127.0.0.1:0"]);
+    let mut process = gatepost(&arguments).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map(|line| line.unwrap());
+    let says_where = lines.find(|line| line.starts_with("  MCP server ")).unwrap();
+    let address = says_where.rsplit_once("http://").unwrap().1.strip_suffix("/mcp").unwrap().to_owned();
+    assert!(lines.any(|line| line.starts_with("Each decision")));
+    let mut served = Served { process, address };
+    // The server need not be up for the client to be sent to log in.
+    assert!(served.get("/mcp").starts_with("HTTP/1.1 401 "));
+    check(&["check", "--config", path], 0, &["ok; listen", &format!("http://{}/mcp -> {upstream}", served.address)]);
     served.interrupt();
     assert_eq!(served.process.wait().unwrap().code(), Some(0));
 }
