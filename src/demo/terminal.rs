@@ -218,9 +218,14 @@ impl Record {
         caller.and_then(|caller| caller.subject.as_deref().or(caller.client.as_deref())).unwrap_or("-")
     }
 
+    /// The method of the message; a request without one has that of HTTP in its place.
+    fn rpc_method(&self) -> Option<&str> {
+        self.method.as_deref().filter(|method| *method != self.http_method)
+    }
+
     /// What was asked for.
     fn what(&self) -> String {
-        match (self.surface.as_str(), self.method.as_deref(), self.name.as_deref()) {
+        match (self.surface.as_str(), self.rpc_method(), self.name.as_deref()) {
             ("metadata", ..) => format!("{} discovery document", self.http_method),
             (_, Some(method), Some(name)) => format!("{method} {name}"),
             (_, Some(method), None) => method.to_owned(),
@@ -259,7 +264,7 @@ impl Record {
 
     /// Whether it belongs to every connection and says little when it is allowed.
     fn is_ceremony(&self) -> bool {
-        match self.method.as_deref() {
+        match self.rpc_method() {
             Some(method) => {
                 matches!(method, "initialize" | "server/discover" | "ping" | "logging/setLevel")
                     || method.starts_with("notifications/")

@@ -47,14 +47,15 @@ pub(super) fn preflight(request: &HeaderMap) -> Response<Body> {
     response
 }
 
-/// The answer to OPTIONS on a discovery document, which every page may read.
+/// The answer to OPTIONS on a discovery document, which every page may read, whatever it sends along: clients in a browser
+/// send it the headers of their MCP requests.
 pub(super) fn public_preflight() -> Response<Body> {
     let mut response = no_content();
     let headers = response.headers_mut();
     headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD"));
-    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("MCP-Protocol-Version"));
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(ALLOWED_HEADERS));
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("7200"));
     response
 }

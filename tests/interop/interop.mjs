@@ -7,24 +7,17 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { startBrowser } from './browser.mjs';
+import { careful, startBrowser } from './browser.mjs';
+import { counts, isSame, report } from './checks.mjs';
+import { clients, node, python, runClient } from './clients.mjs';
+import { playConformance } from './conformance.mjs';
+import { playDemo, startDemo } from './demo.mjs';
 import { answering, freePort, listening, start, stopAll } from './programs.mjs';
 import { startRecorder } from './recorder.mjs';
 
-const overall_secs_max = 240;
-const client_secs_max = 60;
+const overall_secs_max = 420;
 
 const here = import.meta.dirname;
-const node = process.execPath;
-const python = (major) => join(here, `.cache/python-${major}/bin/python`);
-
-const clients = {
-  'TypeScript 1': [node, 'client-ts.mjs', 'sdk'],
-  'TypeScript 2': [node, 'client-ts.mjs', 'client'],
-  'TypeScript 2, newest revision': [node, 'client-ts.mjs', 'client-auto'],
-  'Python 1': [python(1), 'client-py.py'],
-  'Python 2': [python(2), 'client-py.py'],
-};
 
 // What each client calls, in this order: what it may, what it may after a step-up, what takes a while, what nobody may.
 const routes = {
@@ -59,18 +52,26 @@ const routes = {
 };
 
 const folder = mkdtempSync(join(tmpdir(), 'gatepost-interop-'));
+const parts = process.argv.slice(2);
 let gateway;
-let passed = 0;
-let failed = 0;
+let demo;
 
 setTimeout(() => finish(`not done after ${overall_secs_max} s`), overall_secs_max * 1000).unref();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => finish(`stopped by ${signal}`));
 process.once('uncaughtException', (error) => finish(error.stack));
-await play();
+if (parts.length === 0 || parts.includes('gateway')) await play();
+if (parts.length === 0 || parts.includes('demo')) {
+  demo = await startDemo();
+  await playDemo(demo);
+}
+if (parts.length === 0 || parts.includes('conformance')) {
+  demo ??= await startDemo();
+  await playConformance(demo);
+}
 finish();
 
 async function play() {
-  const browser = await startBrowser();
+  const browser = await startBrowser(careful());
   const issuers = {};
   for (const kind of ['lenient', 'strict']) {
     issuers[kind] = await start(`${kind} issuer`, [node, 'as.mjs', kind]).line();
@@ -94,7 +95,8 @@ async function play() {
       const who = `${client} on ${name}`;
       const url = `${origin}/${name}/mcp`;
       const before = recorders[name].seen.length;
-      const seen = await runClient(who, route, command, url, browser.url);
+      const calls = [route.read, route.write, route.slow, route.denied].map(({ tool, args }) => ({ tool, args }));
+      const seen = await runClient(who, command, url, calls, browser.url);
       const reached = recorders[name].seen.slice(before);
       if (seen) judge(who, client, route, url, issuers[route.issuer], seen, reached);
     }
@@ -111,21 +113,6 @@ async function startGateway(values) {
   gateway = start('gateway', [process.env.GATEPOST, 'run', '--config', file]);
   await answering(gateway, `http://127.0.0.1:${port}/.well-known/oauth-protected-resource/notes/mcp`);
   return `http://127.0.0.1:${port}`;
-}
-
-// Lets a client make its calls; returns what it says it saw, {tools, results, exchanges}.
-async function runClient(who, { read, write, slow, denied }, command, url, browser) {
-  const calls = [read, write, slow, denied].map(({ tool, args }) => ({ tool, args }));
-  const client = start(who, [...command, url, JSON.stringify(calls)], { BROWSER: browser });
-  const limit = setTimeout(() => client.child.kill('SIGKILL'), client_secs_max * 1000);
-  await client.exited;
-  clearTimeout(limit);
-  try {
-    return JSON.parse(client.lines.at(-1));
-  } catch {
-    report(`${who}: the client runs to its end`, false, client.errors.slice(-20));
-    return undefined;
-  }
 }
 
 function judge(who, client, route, url, issuer, seen, reached) {
@@ -257,23 +244,13 @@ function isWithin(wanted, steps) {
   return wanted.every((step) => (from = steps.indexOf(step, from) + 1) > 0);
 }
 
-function isSame(left, right) {
-  return JSON.stringify([...left].sort()) === JSON.stringify([...right].sort());
-}
-
-function report(what, held, got) {
-  if (held) passed += 1;
-  else failed += 1;
-  console.log(`${held ? 'ok' : 'FAILED'} ${what}`);
-  if (!held && got !== undefined) console.log(`    got ${JSON.stringify(got)}`);
-}
-
 // Stops everything that was started, says how it went, and ends.
 function finish(broken) {
   if (broken) report(`everything runs to its end: ${broken}`, false);
-  if (failed && gateway) console.log(['the gateway said:', ...gateway.errors.slice(-20)].join('\n    '));
+  if (counts.failed && gateway) console.log(['the gateway said:', ...gateway.errors.slice(-20)].join('\n    '));
+  if (counts.failed && demo) console.log(['the demo said:', ...demo.lines.slice(-40), ...demo.errors].join('\n    '));
   stopAll();
   rmSync(folder, { recursive: true, force: true });
-  console.log(`${passed} passed, ${failed} failed`);
-  process.exit(failed ? 1 : 0);
+  console.log(`${counts.passed} passed, ${counts.failed} failed`);
+  process.exit(counts.failed ? 1 : 0);
 }

@@ -165,6 +165,28 @@ async fn a_preflight_is_answered_before_authentication() {
     world.finish().await;
 }
 
+/// Clients in a browser ask for the document with the headers of their MCP requests, such as the `Content-Type` of a body
+/// that a GET has not.
+#[tokio::test]
+async fn a_page_may_read_the_document_whatever_it_sends_along() {
+    let world = World::standard().await;
+    let reply = world
+        .client
+        .request("OPTIONS", &format!("{DOCUMENT}{PATH}"))
+        .header("Origin", "https://anywhere.example")
+        .header("Access-Control-Request-Method", "GET")
+        .header("Access-Control-Request-Headers", "authorization,content-type,mcp-protocol-version")
+        .send()
+        .await;
+    assert_eq!((reply.status, reply.header("access-control-allow-origin")), (204, Some("*")));
+    let allowed = reply.header("access-control-allow-headers").unwrap().to_ascii_lowercase();
+    for name in ["authorization", "content-type", "accept", "mcp-protocol-version", "mcp-session-id", "last-event-id"] {
+        assert!(allowed.split(", ").any(|each| each == name), "{name} in {allowed}");
+    }
+    assert_eq!(reply.header("access-control-allow-credentials"), None);
+    world.finish().await;
+}
+
 #[tokio::test]
 async fn pages_read_the_challenge_and_the_session() {
     let world = World::standard().await;

@@ -14,7 +14,7 @@ pub(super) fn consent(issuer: &Issuer, id: &str, pending: &Pending) -> Response<
     let name = client.name.as_deref().map_or_else(|| "A client without a name".to_owned(), shown);
     let known_by = match uri::document_host(&client.id) {
         Some(host) => format!("{}, which publishes its metadata", escaped(host)),
-        None => "it registered itself; the name is what it says".to_owned(),
+        None => "registered itself; the name is what it says".to_owned(),
     };
     let place = escaped(uri::place(&pending.redirect_uri));
     let local = if uri::is_local(&pending.redirect_uri) { ": a program on this machine" } else { "" };
@@ -56,7 +56,7 @@ pub(super) fn refusal(status: StatusCode, reason: &str) -> Response<Body> {
 fn person_choice(person: &Person, first: bool) -> String {
     let name = escaped(&person.name);
     let checked = if first { " checked" } else { "" };
-    let scopes = escaped(&person.scopes.join(" "));
+    let scopes = escaped(&person.scopes.join(", "));
     format!(
         "<label><input type=\"radio\" name=\"person\" value=\"{name}\"{checked}>\
          <span>{name}<small>may grant {scopes}</small></span></label>\n"
@@ -125,7 +125,8 @@ const STYLE: &str = "
 :root { color-scheme: light dark; font: 1rem/1.45 system-ui, sans-serif; }
 body { margin: 0 auto; max-width: 34rem; padding: 0 1rem 2rem; overflow-wrap: anywhere; }
 h1 { font-size: 1.4rem; }
-.warning { background: #b45309; color: #fff; margin: 0 -1rem; padding: .6rem 1rem; }
+.warning { background: #b45309; box-shadow: 0 0 0 100vmax #b45309; clip-path: inset(0 -100vmax); color: #fff; }
+.warning { margin: 0; padding: .6rem 0; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .3rem 1rem; }
 dt { opacity: .75; }
 dd { margin: 0; }
@@ -134,6 +135,7 @@ legend { font-weight: 600; padding: 0 .3rem; }
 label { align-items: flex-start; cursor: pointer; display: flex; gap: .7rem; padding: .45rem 0; }
 label input { flex: none; height: 1.2rem; margin: .1rem 0 0; width: 1.2rem; }
 small { display: block; opacity: .75; }
+fieldset p { margin: .3rem 0; }
 .decision { display: flex; gap: .8rem; }
 button { border: 1px solid #8888; border-radius: .5rem; flex: 1; font: inherit; min-height: 2.9rem; }
 button[value=allow] { background: #15803d; border-color: #15803d; color: #fff; font-weight: 600; }

@@ -58,14 +58,20 @@ fn each_kind_of_record_has_its_line() {
         &json!({"decision": "refused", "end": "client_gone", "status": 0}),
         "reader    POST                                no answer: client_gone",
     );
-    check(&json!({"http_method": "GET", "event": "opened"}), "reader    GET event stream                    allowed");
-    check(&json!({"http_method": "DELETE"}), "reader    DELETE session                      allowed");
+    check(
+        &json!({"http_method": "GET", "method": "GET", "event": "opened"}),
+        "reader    GET event stream                    allowed",
+    );
+    check(
+        &json!({"http_method": "DELETE", "method": "DELETE"}),
+        "reader    DELETE session                      allowed",
+    );
     check(
         &json!({"http_method": "GET", "surface": "metadata", "principal": null}),
         "-         GET discovery document              allowed",
     );
     check(
-        &json!({"http_method": "GET", "event": "closed", "end": "token_expired"}),
+        &json!({"http_method": "GET", "method": "GET", "event": "closed", "end": "token_expired"}),
         "reader    GET event stream                    stream ended: token_expired",
     );
     check(
