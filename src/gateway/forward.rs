@@ -61,7 +61,7 @@ fn upstream_request(
 ) -> Request<body::Body> {
     let Head { method, headers, peer, authority } = head;
     let trusted = gateway.trusted_proxies.iter().any(|net| net.contains(&peer.address.ip().to_canonical()));
-    let mut headers = clean(headers, &route.identity, trusted);
+    let mut headers = clean(headers, &route.upstream_settings.identity, trusted);
     set_forwarded(&mut headers, &peer.address.ip().to_canonical().to_string(), &authority, gateway.public_https);
     set_identity(&mut headers, route, principal);
     if route.policy.filters_lists() {
@@ -160,7 +160,7 @@ fn append_listed(headers: &mut HeaderMap, name: HeaderName, element: &str) {
 
 /// The claims that the route sends. An absent claim leaves no header: what came in under its name is gone already.
 fn set_identity(headers: &mut HeaderMap, route: &Route, principal: &Principal) {
-    for (name, claim) in &route.identity {
+    for (name, claim) in &route.upstream_settings.identity {
         let Some(texts) = principal.claim(claim) else { continue };
         if let Ok(value) = HeaderValue::from_str(&header_text(&texts)) {
             headers.insert(name.clone(), value);

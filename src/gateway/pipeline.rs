@@ -35,6 +35,8 @@ enum Surface {
 /// What an answer must know of its request, as far as that was found out.
 struct Reply {
     route: Option<Arc<Route>>,
+    /// The route that a discovery document is about.
+    document_of: Option<Arc<str>>,
     /// The allowed origin of the page that called.
     origin: Option<HeaderValue>,
     version: Version,
@@ -57,7 +59,7 @@ impl Gateway {
         self.audit.room().await;
         let mut trail = Trail::begin(self.audit.clone(), peer, request.method());
         let (parts, body) = request.into_parts();
-        let mut reply = Reply { route: None, origin: None, version: parts.version };
+        let mut reply = Reply { route: None, document_of: None, origin: None, version: parts.version };
         let surface = match self.surface(&parts, &body, &mut reply) {
             Ok(surface) => surface,
             Err(failure) => {
@@ -119,7 +121,10 @@ impl Gateway {
                     _ => Surface::Mcp(Arc::clone(route), authority),
                 });
             }
-            Endpoint::ResourceMetadata(json) => Some(json.clone()),
+            Endpoint::ResourceMetadata(route, json) => {
+                reply.document_of = Some(Arc::clone(route));
+                Some(json.clone())
+            }
             Endpoint::ServerMetadata(issuer) => self.tokens.metadata(issuer),
         };
         match (json, &parts.method) {
@@ -142,8 +147,8 @@ impl Reply {
         shutdown: &Shutdown,
     ) -> Response<Body> {
         trail.surface(surface);
-        if let Some(route) = &self.route {
-            trail.route(&route.name);
+        if let Some(name) = self.route.as_ref().map(|route| &route.name).or(self.document_of.as_ref()) {
+            trail.route(name);
         }
         stream::audited(Answer { response, is_stream: false, lives: None }, trail, shutdown)
     }

@@ -16,7 +16,7 @@ use crate::oauth::metadata::{ResourceMetadata, well_known_path};
 use crate::oauth::scope::ScopeSet;
 use crate::policy::Policy;
 use crate::rejection::Failure;
-use crate::token::{ClaimPath, Recipient};
+use crate::token::Recipient;
 
 /// One MCP endpoint, ready to serve.
 pub struct Route {
@@ -32,10 +32,8 @@ pub struct Route {
     pub metadata_url: String,
     /// The server.
     pub upstream: Upstream,
-    /// Where on the server requests go.
+    /// Where on the server requests go, with which claims, and how long they may take.
     pub upstream_settings: UpstreamSettings,
-    /// Headers that carry claims to the server.
-    pub identity: Vec<(HeaderName, ClaimPath)>,
     /// Origins of browsers that may call, `public_url`'s own first.
     pub allowed_origins: Vec<String>,
 }
@@ -44,8 +42,8 @@ pub struct Route {
 pub enum Endpoint {
     /// An MCP endpoint.
     Mcp(Arc<Route>),
-    /// A protected resource metadata document (RFC 9728 §3).
-    ResourceMetadata(Bytes),
+    /// The protected resource metadata document of a route (RFC 9728 §3), by the route's name.
+    ResourceMetadata(Arc<str>, Bytes),
     /// The metadata of an authorization server, relayed for clients of MCP 2025-03-26.
     ServerMetadata(Issuer),
 }
@@ -89,7 +87,7 @@ impl Table {
     pub fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.endpoints.values().filter_map(|endpoint| match endpoint {
             Endpoint::Mcp(route) => Some(route),
-            Endpoint::ResourceMetadata(_) | Endpoint::ServerMetadata(_) => None,
+            Endpoint::ResourceMetadata(..) | Endpoint::ServerMetadata(_) => None,
         })
     }
 
@@ -122,12 +120,6 @@ impl Table {
     fn add(&mut self, route: &RouteSettings, origin: &PublicOrigin) -> Result<(), String> {
         let resource_path = route.resource.as_str().strip_prefix(origin.as_str()).unwrap_or_default();
         let metadata_path = well_known_path(resource_path.trim_end_matches('/'));
-        let metadata = ResourceMetadata {
-            resource: &route.resource,
-            authorization_servers: &route.issuers,
-            scopes_supported: &route.scopes_supported,
-            resource_name: &route.name,
-        };
         let upstream =
             Upstream::new(&route.upstream).map_err(|error| format!("route {}: upstream: {error}", route.name))?;
         let mut allowed_origins = vec![origin.as_str().to_owned()];
@@ -144,10 +136,9 @@ impl Table {
             metadata_url: format!("{}{metadata_path}", origin.as_str()),
             upstream,
             upstream_settings: route.upstream.clone(),
-            identity: route.upstream.identity.clone(),
             allowed_origins,
         };
-        self.endpoints.insert(metadata_path, Endpoint::ResourceMetadata(metadata.to_json().into()));
+        self.endpoints.insert(metadata_path, resource_metadata(route));
         self.endpoints.insert(route.path.to_string(), Endpoint::Mcp(Arc::new(served)));
         if let Some(first) = route.issuers.first() {
             for form in SERVER_METADATA_PATHS {
@@ -160,13 +151,7 @@ impl Table {
     /// The documents at the root: those of the one route there is, and of the issuer that all routes begin with.
     fn add_root_documents(&mut self, settings: &Settings) {
         if let [only] = settings.routes.as_slice() {
-            let metadata = ResourceMetadata {
-                resource: &only.resource,
-                authorization_servers: &only.issuers,
-                scopes_supported: &only.scopes_supported,
-                resource_name: &only.name,
-            };
-            self.endpoints.insert(well_known_path(""), Endpoint::ResourceMetadata(metadata.to_json().into()));
+            self.endpoints.insert(well_known_path(""), resource_metadata(only));
         }
         let mut firsts = settings.routes.iter().map(|route| route.issuers.first());
         if let Some(Some(first)) = firsts.next()
@@ -183,6 +168,16 @@ impl Table {
         let lower = authority.to_ascii_lowercase();
         lower.strip_suffix(self.default_port).map(ToOwned::to_owned).unwrap_or(lower)
     }
+}
+
+fn resource_metadata(route: &RouteSettings) -> Endpoint {
+    let metadata = ResourceMetadata {
+        resource: &route.resource,
+        authorization_servers: &route.issuers,
+        scopes_supported: &route.scopes_supported,
+        resource_name: &route.name,
+    };
+    Endpoint::ResourceMetadata(Arc::clone(&route.name), metadata.to_json().into())
 }
 
 /// Refuses a head whose framing two parsers could read differently, and what is singular but stands twice.

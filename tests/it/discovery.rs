@@ -41,6 +41,7 @@ async fn discovery_needs_no_token_and_is_audited() {
     world.client.get(&format!("{DOCUMENT}{PATH}")).send().await.passed();
     let record = world.record().await;
     assert_eq!((&record["decision"], &record["status"]), (&json!("allowed"), &json!(200)));
+    assert_eq!((&record["surface"], &record["route"]), (&json!("metadata"), &json!("standard")));
     // A bad token there is nobody's business.
     world.client.get(&format!("{DOCUMENT}{PATH}")).token("garbage-that-is-no-token").send().await.passed();
     world.finish().await;
