@@ -75,7 +75,7 @@ impl Welcome<'_> {
         let clients = [
             ("Claude Code  ", format!("claude mcp add --transport http {name} {url}")),
             ("VS Code      ", format!("code --add-mcp '{vs_code}'")),
-            ("MCP Inspector", "npx @modelcontextprotocol/inspector".to_owned()),
+            ("MCP Inspector", format!("npx @modelcontextprotocol/inspector --transport http --server-url {url}")),
         ];
         let clients = clients.map(|(client, command)| format!("  {} {command}\n", dim(client))).concat();
         let tokens = self.tokens.iter().map(|(person, token)| format!("{}={}\n", person.to_uppercase(), dim(token)));

@@ -8,9 +8,10 @@ export function loggingInAs(person) {
     const request = /name="request" value="([^"]+)"/.exec(html)?.[1];
     const offered = html.includes(`type="radio" name="person" value="${person}"`);
     if (!request || !offered) throw new Error(`no form for ${person}: ${page.status} ${html}`);
-    const scopes = [...html.matchAll(/type="checkbox" name="scope" value="([^"]+)" checked/g)].map(([, scope]) => scope);
     const action = /<form method="post" action="([^"]+)"/.exec(html)[1];
-    const fields = [['request', request], ['person', person], ...scopes.map((scope) => ['scope', scope]), ['decision', 'allow']];
+    const checked = html.matchAll(/type="checkbox" name="scope" value="([^"]+)" checked/g);
+    const scopes = [...checked].map(([, scope]) => ['scope', scope]);
+    const fields = [['request', request], ['person', person], ...scopes, ['decision', 'allow']];
     const answer = await fetch(new URL(action, opened), {
       method: 'POST',
       redirect: 'manual',

@@ -40,7 +40,7 @@ export async function playDemo(demo) {
   await playInspector(url, people);
 }
 
-// What a person would copy: the URL after "MCP server".
+// What a person copies: the URL after "MCP server".
 export async function printedUrl(demo) {
   for (;;) {
     const printed = demo.lines.map((line) => /^ +MCP server +(http:\S+)$/.exec(line)?.[1]).find(Boolean);
@@ -53,14 +53,16 @@ function judge(who, person, url, { tools, results, exchanges }) {
   const check = (what, held, got) => report(`${who}: ${what}`, held, got);
   check('sees the tools of this person, and no others', isSame(tools, people[person]), tools);
   const listed = results[read.tool];
-  check('a call of what everybody may succeeds', listed?.text !== undefined && !listed.error, listed);
+  check('a call that everybody may make succeeds', listed?.text !== undefined && !listed.error, listed);
   const writes = exchanges.filter(({ rpc, name }) => rpc === 'tools/call' && name === write.tool);
   const statuses = writes.map(({ status }) => status);
   if (person === 'admin') {
     const written = results[write.tool];
-    check('a note is written, without another login', statuses.join() === '200' && !written?.error, { statuses, written });
+    const once = statuses.join() === '200' && written?.text !== undefined;
+    check('a note is written, without another login', once, { statuses, written });
   } else {
-    const challenged = writes.every(({ status, challenge }) => status === 403 && challenge?.includes('error="insufficient_scope"'));
+    const isChallenged = ({ status, challenge }) => status === 403 && challenge?.includes('error="insufficient_scope"');
+    const challenged = writes.every(isChallenged);
     check('a note is not written: insufficient_scope', writes.length > 0 && challenged, writes);
     check('the client takes it for an error', results[write.tool]?.error !== undefined, results[write.tool]);
   }

@@ -1,7 +1,9 @@
-// Unmodified servers behind the gateway, a real authorization server beside it, and real clients that know only a URL.
+// Unmodified servers behind the gateway, a real authorization server beside it, and real clients that know only a URL;
+// then the demo, which has all of that in one process (demo.mjs).
 //
 // Starts everything on loopback, lets each client make its calls on each route, then judges what the client saw, what
-// reached the server and what the gateway recorded. Exit status: 0 every check held, 1 one failed. `run` installs.
+// reached the server and what the gateway recorded. Arguments: `gateway` or `demo`, to play that part alone. Exit
+// status: 0 every check held, 1 one failed. `run` installs.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

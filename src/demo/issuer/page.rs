@@ -123,10 +123,10 @@ fn escaped(text: &str) -> String {
 
 const STYLE: &str = "
 :root { color-scheme: light dark; font: 1rem/1.45 system-ui, sans-serif; }
-body { margin: 0 auto; max-width: 34rem; padding: 0 1rem 2rem; overflow-wrap: anywhere; }
+body { margin: 0; overflow-wrap: anywhere; }
+main { margin: 0 auto; max-width: 34rem; padding: 0 1rem 2rem; }
 h1 { font-size: 1.4rem; }
-.warning { background: #b45309; box-shadow: 0 0 0 100vmax #b45309; clip-path: inset(0 -100vmax); color: #fff; }
-.warning { margin: 0; padding: .6rem 0; }
+.warning { background: #b45309; color: #fff; margin: 0; padding: .6rem max(1rem, 50% - 17rem); }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .3rem 1rem; }
 dt { opacity: .75; }
 dd { margin: 0; }

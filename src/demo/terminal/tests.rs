@@ -166,7 +166,7 @@ fn the_welcome_holds_what_is_to_be_pasted() {
             &format!(
                 "code --add-mcp '{{\"name\":\"{name}\",\"type\":\"http\",\"url\":\"http://127.0.0.1:8080/mcp\"}}'\n"
             ),
-            "npx @modelcontextprotocol/inspector\n",
+            "npx @modelcontextprotocol/inspector --transport http --server-url http://127.0.0.1:8080/mcp\n",
             "\nREADER=r.r.r\nADMIN=a.a.a\ncurl -s http://127.0.0.1:8080/mcp -H \"Authorization: Bearer $READER\"",
             "--write gatepost.yaml",
             "For development on this machine only",
