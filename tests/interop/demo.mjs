@@ -53,12 +53,12 @@ function judge(who, person, url, { tools, results, exchanges }) {
   const check = (what, held, got) => report(`${who}: ${what}`, held, got);
   check('sees the tools of this person, and no others', isSame(tools, people[person]), tools);
   const listed = results[read.tool];
-  check('a call that everybody may make succeeds', listed?.text !== undefined && !listed.error, listed);
+  check('a call that everybody may make succeeds', /^1: /.test(listed?.text), listed);
   const writes = exchanges.filter(({ rpc, name }) => rpc === 'tools/call' && name === write.tool);
   const statuses = writes.map(({ status }) => status);
   if (person === 'admin') {
     const written = results[write.tool];
-    const once = statuses.join() === '200' && written?.text !== undefined;
+    const once = statuses.join() === '200' && /^Note \d+ is written\.$/.test(written?.text);
     check('a note is written, without another login', once, { statuses, written });
   } else {
     const isChallenged = ({ status, challenge }) => status === 403 && challenge?.includes('error="insufficient_scope"');
