@@ -190,3 +190,21 @@ fn files(folder: &str) -> Vec<PathBuf> {
     found.sort();
     found
 }
+
+#[test]
+fn the_runbook_has_a_row_for_every_reason_and_its_statuses() {
+    let runbook = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/runbook.md")).unwrap();
+    let rows: Vec<(String, String)> = runbook
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` | "))
+        .map(|(word, rest)| (word.to_owned(), rest.split(" |").next().unwrap().to_owned()))
+        .collect();
+    let expected: Vec<(String, String)> = gatepost::rejection::REASONS
+        .iter()
+        .map(|(word, statuses)| {
+            let statuses: Vec<String> = statuses.iter().map(ToString::to_string).collect();
+            ((*word).to_owned(), statuses.join(", "))
+        })
+        .collect();
+    assert_eq!(rows, expected);
+}
