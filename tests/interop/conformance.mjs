@@ -54,6 +54,8 @@ async function runSuite(issuer, resource, folder) {
   report('conformance: the suite asks for a login', opened !== undefined, run.lines);
   if (opened) {
     const callback = await loggingInAs('writer')(new URL(opened));
+    // It names the login before it listens for where the login leads back to.
+    await lineOf(run, (line) => line.startsWith('Callback server started'));
     // The suite may end before it has answered the browser; what it was told, it says.
     await fetch(callback).catch(() => undefined);
   }
