@@ -4,6 +4,8 @@
 use std::sync::Arc;
 
 use super::pattern::{Dialect, Pattern};
+use crate::mcp::operation;
+use crate::mcp::strict::folds_to;
 use crate::oauth::scope::{Scope, ScopeError, ScopeHierarchy, ScopeSet};
 use crate::rejection::RuleId;
 
@@ -300,6 +302,14 @@ impl Policy {
         self.settings.rules.get(place).is_some_and(|rule| rule.enforced)
     }
 
+    /// Whether a server could take a method that no rule names for one that an enforced rule is about: that the revision
+    /// lacks it, or that it is in another case or ends in a NUL, keeps no server from running it.
+    pub(super) fn resembles_enforced(&self, method: &str, defined: bool) -> bool {
+        let mut enforced = self.settings.rules.iter().filter(|rule| rule.enforced).peekable();
+        (enforced.peek().is_some() && operation::resembles_naming(method, defined))
+            || enforced.flat_map(|rule| rule.target.methods()).any(|named| folds_to(method, named))
+    }
+
     /// What whoever runs the route should know of it, a line each.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
@@ -320,8 +330,8 @@ impl Policy {
         warnings
     }
 
-    /// A wildcard that permits, and an earlier pattern within it: a denied name there gets our answer, and one that the
-    /// server does not have its own.
+    /// A wildcard that permits, and an earlier pattern that shares names with it: a denied one of these gets our answer, and
+    /// one that the server does not have its own.
     fn tellable(&self) -> Option<(&str, &str)> {
         let rules = &self.settings.rules;
         [Kind::Tool, Kind::Prompt, Kind::Resource].into_iter().find_map(|kind| {
@@ -330,7 +340,7 @@ impl Policy {
                     let wide = rule.target.patterns(kind).iter().filter(|pattern| !pattern.is_exact());
                     wide.into_iter().find_map(|wide| {
                         let mut earlier = rules.iter().take(place).flat_map(|rule| rule.target.patterns(kind));
-                        earlier.find(|narrow| wide.covers(narrow)).map(|narrow| (wide.as_str(), narrow.as_str()))
+                        earlier.find(|narrow| wide.overlaps(narrow)).map(|narrow| (wide.as_str(), narrow.as_str()))
                     })
                 },
             )
