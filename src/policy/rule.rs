@@ -13,7 +13,7 @@ use crate::rejection::RuleId;
 #[derive(Debug, Clone)]
 pub struct Policy {
     pub(super) settings: PolicySettings,
-    /// `scopes_named`, found once.
+    /// Every scope that the rules name, found once.
     pub(super) named: ScopeSet,
     /// Whether resource URIs must be in normal form: there is a pattern that a URI in another spelling could get round.
     pub(super) normal_uris: bool,
@@ -264,7 +264,7 @@ impl Policy {
     /// A policy of these parts.
     #[must_use]
     pub fn new(settings: PolicySettings) -> Self {
-        let named = scopes_named(&settings);
+        let named = scopes_named(&settings, true);
         let normal_uris = settings
             .rules
             .iter()
@@ -274,10 +274,10 @@ impl Policy {
     }
 
     /// Every scope that the rules name, in file order after `required_scopes`: the default of `scopes_supported`. Templates
-    /// count for exactly named tools alone.
+    /// count for exactly named tools alone, and not at all where names are hidden: everybody may read the list.
     #[must_use]
     pub fn scopes_named(&self) -> ScopeSet {
-        self.named.clone()
+        if self.settings.hides { scopes_named(&self.settings, false) } else { self.named.clone() }
     }
 
     /// Whether lists are filtered on this route at all: not with `visibility: all`, nor where it only reports.
@@ -376,12 +376,13 @@ impl Policy {
     }
 }
 
-fn scopes_named(settings: &PolicySettings) -> ScopeSet {
+/// `of_tools`: with those that hold the name of a tool.
+fn scopes_named(settings: &PolicySettings, of_tools: bool) -> ScopeSet {
     let mut named = settings.required_scopes.clone();
     for rule in &settings.rules {
         let exact =
             || rule.target.patterns(Kind::Tool).iter().filter(|pattern| pattern.is_exact()).map(Pattern::as_str);
-        for template in rule.effect.scopes() {
+        for template in rule.effect.scopes().iter().filter(|template| of_tools || !template.names_tool()) {
             if template.names_tool() {
                 let rendered = exact().filter_map(|tool| template.render(&settings.route, Some(tool)).ok());
                 rendered.for_each(|scope| named.insert(scope));

@@ -393,6 +393,13 @@ fn scopes_named_are_those_of_the_file_in_its_order() {
     assert_eq!(named, "mcp github:read github:write github:merge github:admin x:two x:one");
 }
 
+#[test]
+fn a_route_that_hides_names_no_tool_in_its_scopes() {
+    let rules = ["tools launch : tool:{tool}", "tools look : x:look"];
+    let policy = policy_that(Mode::Enforce, true, Default::Deny, Visibility::Granted, &rules);
+    assert_eq!(policy.scopes_named().to_string(), "mcp x:look");
+}
+
 proptest! {
     /// What a list shows as granted is what a call gets, and what it shows as grantable is what some scope opens.
     #[test]
