@@ -339,7 +339,9 @@ impl Policy {
                 |(place, rule)| {
                     let wide = rule.target.patterns(kind).iter().filter(|pattern| !pattern.is_exact());
                     wide.into_iter().find_map(|wide| {
-                        let mut earlier = rules.iter().take(place).flat_map(|rule| rule.target.patterns(kind));
+                        // Whom the wildcard lets in, `allow` lets in too.
+                        let deniable = rules.iter().take(place).filter(|rule| !matches!(rule.effect, Effect::Allow));
+                        let mut earlier = deniable.flat_map(|rule| rule.target.patterns(kind));
                         earlier.find(|narrow| wide.overlaps(narrow)).map(|narrow| (wide.as_str(), narrow.as_str()))
                     })
                 },

@@ -533,6 +533,7 @@ fn what_is_not_quite_enforced_or_hidden_is_said() {
     check(Mode::Enforce, true, &["tools wipe : deny", "tools get_* : github:read"], &[]);
     check(Mode::Enforce, true, &["tools get_* : github:read", "tools * : deny"], &[]);
     check(Mode::Enforce, true, &["tools x_*_secret : deny", "tools get_* : github:read"], &[]);
+    check(Mode::Enforce, true, &["tools get_x : allow", "tools get_* : github:read"], &[]);
     let hide =
         "denial: hide: what * permits and the server lacks gets the server's own answer, by which wipe can be told";
     check(Mode::Enforce, true, &["tools wipe : deny", "tools * : allow"], &[hide]);
