@@ -7,8 +7,9 @@ use hyper::body::Incoming;
 
 use super::Gateway;
 use super::body::{BudgetFault, ReadFault};
+use super::http_sse::Address;
 use super::respond;
-use super::route::malformed;
+use super::route::{Part, malformed};
 use super::session::Owner;
 use super::stage::{Authenticated, Head, Inspected, Payload, Session};
 use super::trail::Trail;
@@ -50,7 +51,13 @@ impl Authenticated {
             Ok(session) => session,
             Err(failure) => return Err(Rejection::from(failure).with_id(request_id)),
         };
-        Ok(Inspected { route, principal, head, payload, session, operation, request_id })
+        let owner = Owner::of(&principal, &route.name);
+        let address = (head.part == Part::Messages).then(|| Address::of(head.query.as_deref(), owner, gateway));
+        let address = match address.transpose() {
+            Ok(address) => address,
+            Err(failure) => return Err(Rejection::from(failure).with_id(request_id)),
+        };
+        Ok(Inspected { route, principal, head, payload, session, address, operation, request_id })
     }
 }
 

@@ -207,7 +207,8 @@ mod tests {
     #[test]
     fn where_messages_go_is_no_session_id() {
         let seal = seal_of(&[1]);
-        let (id, target) = (seal.seal("/message?id=1", OWNER).unwrap(), seal.seal_target("/message?id=1", OWNER).unwrap());
+        let (id, target) =
+            (seal.seal("/message?id=1", OWNER).unwrap(), seal.seal_target("/message?id=1", OWNER).unwrap());
         assert_eq!(seal.open_target(&target, OWNER).as_deref(), Some("/message?id=1"));
         assert_eq!((seal.open_target(&id, OWNER), seal.open(&target, OWNER)), (None, None));
         assert_eq!(seal.open_target(&target, Owner { route: "jira", ..OWNER }), None);

@@ -67,6 +67,17 @@ pub fn filter(json: &[u8], shows: &dyn Fn(Entry<'_>) -> bool) -> Result<Filtered
     Ok(changed.map_or(Filtered::Unchanged, Filtered::Changed))
 }
 
+/// The ids of the responses in one JSON document, a message or a batch of them; none where it cannot be read.
+#[must_use]
+pub fn answered(json: &[u8]) -> Vec<MessageId> {
+    let Ok(text) = std::str::from_utf8(json) else { return Vec::new() };
+    let id = |message: &str| response_id(&members(message).ok()?);
+    match elements(text) {
+        Ok(batch) => batch.into_iter().filter_map(|message| id(message.get())).collect(),
+        Err(_) => id(text).into_iter().collect(),
+    }
+}
+
 /// Edits one message.
 fn edit_message<'a>(
     message: &'a str,
