@@ -38,6 +38,10 @@ fn message_path(route: &raw::Route) -> String {
 
 /// The transport, and where clients post to.
 pub(super) fn transport(route: &raw::Route, path: &KeyPath, checks: &mut Checks<'_>) -> Option<Transport> {
+    if route.transport == raw::Transport::HttpSse && route.denial == raw::Denial::Hide {
+        let found = "hide answers like the server, which in http_sse answers on its stream";
+        checks.refuse(&path.key("denial"), found, "`denial: challenge` beside `transport: http_sse`");
+    }
     match (route.transport, &route.message_path) {
         (raw::Transport::HttpSse, written) => {
             let text = message_path(route);

@@ -18,20 +18,20 @@ use super::session::Owner;
 use super::settings::Transport;
 use super::stage::{Forwarded, Session};
 use crate::mcp::message::MessageId;
-use crate::mcp::operation::Operation;
+use crate::mcp::operation::{Ask, Operation};
 use crate::rejection::{Failure, Rejection};
 
 impl Forwarded {
     /// The answer that the client gets.
     pub async fn filter(self, gateway: &Gateway) -> Result<Answer, Rejection> {
-        let Self { route, part, principal, session, operation, request_id, answer } = self;
+        let Self { route, part, principal, session, asked, answer } = self;
         let (mut head, incoming) = answer.into_parts();
         let kind = Kind::of(&head.headers);
         let is_stream = head.status == StatusCode::OK && labels(&head.headers).any(|label| label == Kind::EventStream);
         clean(&mut head.headers);
         let owner = Owner::of(&principal, &route.name);
         if let Err(failure) = seal_session(&mut head.headers, session.as_ref(), owner, gateway) {
-            return Err(Rejection::from(failure).with_id(request_id));
+            return Err(Rejection::from(failure).answering(&asked));
         }
         let shows = route.policy.filters_lists().then(|| -> Shows {
             let policy_of = Arc::clone(&route);
@@ -61,7 +61,7 @@ impl Forwarded {
                 emptied(&mut head.headers)
             }
             (_, _, Some(shows)) if !incoming.is_end_stream() => {
-                let id = request_id.clone();
+                let id = asked.request_id().cloned();
                 let filtered = filtered(kind, &mut head, incoming, gateway.limits.answer_bytes_max, shows, id);
                 // Only what is read whole takes time here; a stream is handed on at once.
                 let filtered = tokio::time::timeout(upstream.answer_timeout, filtered).await;
@@ -69,7 +69,7 @@ impl Forwarded {
                 match filtered.unwrap_or(Err(late)) {
                     Ok(body) => body,
                     Err(_) if part == Part::Messages && head.status.is_success() => emptied(&mut head.headers),
-                    Err(failure) => return Err(Rejection::from(failure).with_id(request_id)),
+                    Err(failure) => return Err(Rejection::from(failure).answering(&asked)),
                 }
             }
             (_, _, _) => passed(incoming),
@@ -80,7 +80,8 @@ impl Forwarded {
         // What these two open serves whoever holds the token, whatever the server labels it. One JSON answer is no stream,
         // and the answer to a permitted request is always delivered.
         let may_last = head.status.is_success() && kind != Kind::Json;
-        let lives = (may_last && matches!(operation, Operation::OpenStream | Operation::Listen(_)))
+        let opens = |ask: &Ask| matches!(ask.operation, Operation::OpenStream | Operation::Listen(_));
+        let lives = (may_last && asked.each().iter().any(opens))
             .then(|| Lives { token: gateway.clock.until(principal.expires_at()), answers: awaited });
         Ok(Answer { response: Response::from_parts(head, body), is_stream, lives })
     }

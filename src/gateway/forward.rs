@@ -16,18 +16,16 @@ use crate::token::{ClaimPath, Principal};
 impl Authorized {
     /// Sends the inspected bytes, once. A 401 or a redirect of the server's is not the client's to follow.
     pub async fn forward(self, gateway: &Gateway, trail: &mut Trail) -> Result<Forwarded, Rejection> {
-        let Self { inspected, _permit: permit } = self;
-        let Inspected { route, principal, head, payload, session, address, operation, request_id } = inspected;
+        let Self { inspected, _permits: permits } = self;
+        let Inspected { route, principal, head, payload, session, address, asked } = inspected;
         let part = head.part;
         let mut request = upstream_request(head, &route, &principal, session.as_ref(), gateway, &payload);
         if let Some(address) = &address {
-            if let Err(failure) = address.expect(&request_id) {
-                return Err(Rejection::from(failure).with_id(request_id));
-            }
+            address.expect(&asked).map_err(|failure| Rejection::from(failure).answering(&asked))?;
             *request.uri_mut() = http::Uri::from(address.target.clone());
         }
         let sent = route.upstream.send(request).await;
-        drop((payload, permit));
+        drop((payload, permits));
         let answer = sent.and_then(|answer| {
             trail.upstream_status(answer.status());
             checked(answer)
@@ -35,11 +33,11 @@ impl Authorized {
         if let Some(address) = &address
             && !answer.as_ref().is_ok_and(|answer| answer.status().is_success())
         {
-            address.give_up(&request_id);
+            address.give_up(&asked);
         }
         match answer {
-            Ok(answer) => Ok(Forwarded { route, part, principal, session, operation, request_id, answer }),
-            Err(failure) => Err(Rejection::from(failure).with_id(request_id)),
+            Ok(answer) => Ok(Forwarded { route, part, principal, session, asked, answer }),
+            Err(failure) => Err(Rejection::from(failure).answering(&asked)),
         }
     }
 }

@@ -18,6 +18,7 @@ use super::session::Owner;
 use super::settings::UpstreamSettings;
 use crate::mcp::listing;
 use crate::mcp::message::MessageId;
+use crate::mcp::operation::Asked;
 use crate::mcp::sse::{Event, Parser};
 use crate::rejection::Failure;
 
@@ -45,17 +46,22 @@ impl Address {
     }
 
     /// These requests are about to be forwarded. A stream that is about to end takes none, or their answers would be lost.
-    pub(super) fn expect<'a>(&self, ids: impl IntoIterator<Item = &'a MessageId>) -> Result<(), Failure> {
-        let taken = self.stream.as_ref().is_none_or(|stream| stream.expect(ids.into_iter()));
+    pub(super) fn expect(&self, asked: &Asked) -> Result<(), Failure> {
+        let taken = self.stream.as_ref().is_none_or(|stream| stream.expect(ids(asked)));
         taken.then_some(()).ok_or(Failure::SessionNotFound)
     }
 
     /// These requests were not taken by the server: no answer will come.
-    pub(super) fn give_up<'a>(&self, ids: impl IntoIterator<Item = &'a MessageId>) {
+    pub(super) fn give_up(&self, asked: &Asked) {
         if let Some(stream) = &self.stream {
-            ids.into_iter().for_each(|id| stream.settle(id));
+            ids(asked).for_each(|id| stream.settle(id));
         }
     }
+}
+
+/// The requests that will be answered.
+fn ids(asked: &Asked) -> impl Iterator<Item = &MessageId> {
+    asked.each().iter().filter_map(|ask| ask.id.as_ref())
 }
 
 /// Waits for the `endpoint` event, puts the client's own address in its place, and makes the rest the stream. With `shows`
