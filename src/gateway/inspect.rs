@@ -17,6 +17,7 @@ use crate::mcp::headers::{self, HeaderFault};
 use crate::mcp::message::{self, Malformed, ReadLimits};
 use crate::mcp::operation::{Asked, Operation};
 use crate::mcp::revision::Revision;
+use crate::mcp::trace;
 use crate::rejection::{Failure, Rejection};
 use crate::token::Principal;
 
@@ -38,12 +39,13 @@ impl Authenticated {
         drop(body);
         trail.body(payload.bytes.len());
         let (revision, asked) = if head.method == Method::POST {
-            read_message(&head.headers, &payload.bytes, gateway)?
+            read_message(&mut head.headers, &payload.bytes, gateway)?
         } else {
             let revision = headers::revision_of(&head.headers).map_err(header_fault)?;
             let operation = if head.method == Method::GET { Operation::OpenStream } else { Operation::EndSession };
             (revision, Asked::bodiless(operation))
         };
+        trail.trace(trace::trace_of(&head.headers));
         trail.revision(revision);
         trail.asked(&asked);
         let session = open_session(&mut head, revision, &principal, &route.name, gateway)
@@ -95,11 +97,16 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Failure> {
 }
 
 /// What the bytes ask for, and in which revision they or the headers say so.
-fn read_message(headers: &HeaderMap, bytes: &[u8], gateway: &Gateway) -> Result<(Option<Revision>, Asked), Rejection> {
+fn read_message(
+    headers: &mut HeaderMap,
+    bytes: &[u8],
+    gateway: &Gateway,
+) -> Result<(Option<Revision>, Asked), Rejection> {
     let limits = ReadLimits { depth_max: gateway.limits.json_depth_max, batch_max: gateway.limits.batch_messages_max };
     let body = message::read(bytes, limits).map_err(malformed_message)?;
     let revision = headers::check(headers, &body).map_err(header_fault)?;
     let asked = Asked::of(&body, revision).map_err(malformed_message)?;
+    trace::propagate(headers, &body);
     Ok((revision, asked))
 }
 

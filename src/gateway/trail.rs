@@ -47,6 +47,8 @@ struct Record {
     time: String,
     event: &'static str,
     request_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<String>,
     peer: String,
     http_method: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -158,6 +160,11 @@ impl Trail {
     /// How large the request's body was.
     pub fn body(&mut self, bytes: usize) {
         self.record.bytes_in = bytes as u64;
+    }
+
+    /// The trace that the request belongs to.
+    pub fn trace(&mut self, trace_id: Option<&str>) {
+        self.record.trace_id = trace_id.map(str::to_owned);
     }
 
     /// The revision that the request names.
