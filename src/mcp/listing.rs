@@ -253,6 +253,23 @@ mod tests {
     }
 
     #[test]
+    fn the_ids_of_responses_are_read() {
+        let check = |json: &str, expect: &[&str]| {
+            let ids = answered(json.as_bytes());
+            assert_eq!(ids.iter().map(MessageId::as_json).collect::<Vec<_>>(), expect, "{json}");
+        };
+        check(r#"{"jsonrpc":"2.0","id":7,"result":{}}"#, &["7"]);
+        check(r#"{"jsonrpc":"2.0","id":"\u0061","error":{}}"#, &["\"a\""]);
+        check(r#" [{"id":-1,"result":{}},{"method":"m"},{"id":"b","error":{}}] "#, &["-1", "\"b\""]);
+        check(r#"{"jsonrpc":"2.0","id":7,"method":"roots/list"}"#, &[]);
+        for nothing in ["", "x", "{", "7", "[]", "[1]", "{}", r#"{"id":null,"result":{}}"#, r#"{"id":1.5,"result":{}}"#]
+        {
+            check(nothing, &[]);
+        }
+        assert!(answered(b"\xff").is_empty());
+    }
+
+    #[test]
     fn hidden_entries_go() {
         check_result(r#"{"tools":[{"name":"x"}]}"#, r#"{"tools":[]}"#);
         check_result(r#"{"tools":[{"name":"a"},{"name":"x"}]}"#, r#"{"tools":[{"name":"a"}]}"#);

@@ -309,6 +309,37 @@ mod tests {
     }
 
     #[test]
+    fn an_events_type_and_idleness_are_read_as_any_client_might() {
+        let check = |stream: &str, named: bool, idle: bool| {
+            let [event] = parse(stream.as_bytes()).try_into().expect("one event");
+            assert_eq!((event.is_named("endpoint"), event.is_idle()), (named, idle), "{stream:?}");
+        };
+        for named in [
+            "event: endpoint\ndata: /m\n\n",
+            "event:endpoint\n\n",
+            "event:  EndPoint \r\n\r\n",
+            "event: endpoint\nevent: message\n\n",
+            "data: x\revent: message\revent: endpoint\r\r",
+        ] {
+            check(named, true, false);
+        }
+        for other in
+            ["event: endpoints\n\n", "event\n\n", "data: event: endpoint\n\n", "data\n\n", "event: message\n\n"]
+        {
+            check(other, false, false);
+        }
+        for idle in [
+            ": event: endpoint\n\n",
+            "id: endpoint\nretry: 5\n\n",
+            "\n",
+            "events: endpoint\n\n",
+            " event: endpoint\n\n",
+        ] {
+            check(idle, false, true);
+        }
+    }
+
+    #[test]
     fn reads_data_as_the_standard_says() {
         fn check(stream: &str, expect: &[&str]) {
             assert_eq!(data(&parse(stream.as_bytes())), expect, "{stream:?}");

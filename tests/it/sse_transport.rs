@@ -511,6 +511,15 @@ async fn the_answer_to_a_post_is_its_status() {
     stream.opened.event().await.unwrap();
     drop(stream);
     world.finish().await;
+
+    let world = World::with_route(&format!("{SSE}\nvisibility: all")).await;
+    let stream = open(&world, "mcp").await;
+    world.mcp.permit(1);
+    world.mcp.answer(Answer::accepted());
+    let reply = world.client.call(&stream.address, "ping", &json!({})).token(&world.token("mcp")).send().await;
+    assert_eq!((reply.status, reply.text()), (202, "Accepted"));
+    drop(stream);
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -652,7 +661,15 @@ async fn a_gateway_that_stops_delivers_what_is_owed() {
     let mut world = World::with_route(SSE).await;
     let mut stream = open(&world, "mcp").await;
     accepted(&world, &stream, "mcp tools:read").await;
-    accepted(&world, &stream, "mcp tools:read").await;
+    let batch = json!([
+        {"jsonrpc": "2.0", "id": 1, "method": "ping"},
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+        {"jsonrpc": "2.0", "id": 2, "method": "ping"},
+    ]);
+    world.mcp.permit(1);
+    world.mcp.answer(Answer::accepted());
+    let batch = world.client.post(&stream.address, batch.to_string()).token(&world.token("mcp")).send().await;
+    assert_eq!(batch.status, 202);
     // Refused by the server: no answer is owed.
     world.mcp.permit(1);
     world.mcp.answer(Answer::status(400));
@@ -661,8 +678,7 @@ async fn a_gateway_that_stops_delivers_what_is_owed() {
     world.stop();
     stream.server.event(&answer()).await;
     assert_eq!(stream.opened.event().await.unwrap(), event(&answer()));
-    // In a batch, as servers of MCP 2025-03-26 may answer.
-    let batch = json!([answer()]);
+    let batch = json!([{"jsonrpc": "2.0", "id": 2, "result": {}}, {"jsonrpc": "2.0", "id": 1, "result": {}}]);
     stream.server.event(&batch).await;
     assert_eq!(stream.opened.event().await.unwrap(), event(&batch));
     assert_eq!(stream.opened.end().await, End::Clean);
