@@ -7,8 +7,9 @@ use hyper::body::Incoming;
 
 use super::Gateway;
 use super::body::{BudgetFault, ReadFault};
+use super::http_sse::Address;
 use super::respond;
-use super::route::malformed;
+use super::route::{Part, malformed};
 use super::session::Owner;
 use super::stage::{Authenticated, Head, Inspected, Payload, Session};
 use super::trail::Trail;
@@ -49,7 +50,10 @@ impl Authenticated {
         trail.asked(&asked);
         let session = open_session(&mut head, revision, &principal, &route.name, gateway)
             .map_err(|failure| Rejection::from(failure).answering(&asked))?;
-        Ok(Inspected { route, principal, head, payload, session, asked })
+        let owner = Owner::of(&principal, &route.name);
+        let address = (head.part == Part::Messages).then(|| Address::of(head.query.as_deref(), owner, gateway));
+        let address = address.transpose().map_err(|failure| Rejection::from(failure).answering(&asked))?;
+        Ok(Inspected { route, principal, head, payload, session, address, asked })
     }
 }
 
