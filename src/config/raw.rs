@@ -353,6 +353,8 @@ pub(super) struct Limits {
     pub(super) answer_bytes_max: Option<u64>,
     /// Connections of clients. Default: `10000`.
     pub(super) connections_max: Option<u64>,
+    /// Streams that one principal may have open (GET, `subscriptions/listen`), over all routes. Default: `64`.
+    pub(super) streams_per_principal_max: Option<u64>,
     /// Requests at a time on one HTTP/2 connection. Default: `100`.
     pub(super) h2_streams_max: Option<u64>,
     /// The cache of verified tokens, in bytes; `0` keeps none. Default: `33554432`.
@@ -372,6 +374,8 @@ pub(super) struct Timeouts {
     pub(super) body_secs: Option<u64>,
     /// How long a client may read nothing of what is written to it, in seconds. Default: `30`.
     pub(super) write_stall_secs: Option<u64>,
+    /// Silence on an event stream before a comment is sent to the client, in seconds; `0`: never. Default: `15`.
+    pub(super) keep_alive_secs: Option<u64>,
     /// Until connected to an MCP server, in seconds. Default: `2`.
     pub(super) connect_secs: Option<u64>,
     /// Until the head of an MCP server's answer, and from there to the end of one that is read whole, in seconds. Default: `60`.

@@ -111,7 +111,7 @@ fn the_documented_defaults_are_those_of_the_types() {
             default = None;
         }
     }
-    assert_eq!(compared, 20);
+    assert_eq!(compared, 22);
 }
 
 #[test]

@@ -13,18 +13,19 @@ use super::Gateway;
 use super::body::{self, Body};
 use super::filter::{self, Shows};
 use super::http_sse::{self, Awaited};
+use super::keep_alive;
+use super::lasting::Place;
 use super::route::Part;
 use super::session::Owner;
 use super::settings::Transport;
 use super::stage::{Forwarded, Session};
 use crate::mcp::message::MessageId;
-use crate::mcp::operation::{Ask, Operation};
 use crate::rejection::{Failure, Rejection};
 
 impl Forwarded {
     /// The answer that the client gets.
     pub async fn filter(self, gateway: &Gateway) -> Result<Answer, Rejection> {
-        let Self { route, part, principal, session, asked, answer } = self;
+        let Self { route, part, principal, session, asked, place, answer } = self;
         let (mut head, incoming) = answer.into_parts();
         let kind = Kind::of(&head.headers);
         let is_stream = head.status == StatusCode::OK && labels(&head.headers).any(|label| label == Kind::EventStream);
@@ -80,10 +81,17 @@ impl Forwarded {
         // What these two open serves whoever holds the token, whatever the server labels it. One JSON answer is no stream,
         // and the answer to a permitted request is always delivered.
         let may_last = head.status.is_success() && kind != Kind::Json;
-        let opens = |ask: &Ask| matches!(ask.operation, Operation::OpenStream | Operation::Listen(_));
-        let lives = (may_last && asked.each().iter().any(opens))
+        let lives = (may_last && asked.lasts())
             .then(|| Lives { token: gateway.clock.until(principal.expires_at()), answers: awaited });
-        Ok(Answer { response: Response::from_parts(head, body), is_stream, lives })
+        let body = match gateway.timeouts.keep_alive {
+            Some(idle) if is_stream && kind == Kind::EventStream => keep_alive::kept_alive(body, idle),
+            Some(_) | None => body,
+        };
+        if is_stream {
+            // Proxies in front that buffer would hold events back.
+            head.headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+        }
+        Ok(Answer { response: Response::from_parts(head, body), is_stream, lives, place })
     }
 }
 
@@ -96,6 +104,8 @@ pub struct Answer {
     pub(super) is_stream: bool,
     /// How long it may last.
     pub(super) lives: Option<Lives>,
+    /// Its place among the streams that its principal has open.
+    pub(super) place: Option<Place>,
 }
 
 /// How long a stream lasts that answers no request itself.

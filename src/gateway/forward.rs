@@ -8,6 +8,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use super::Gateway;
 use super::body;
 use super::route::Route;
+use super::session::Owner;
 use super::stage::{Authorized, Forwarded, Head, Inspected, Payload, Session};
 use super::trail::Trail;
 use crate::rejection::{Failure, Rejection};
@@ -19,6 +20,13 @@ impl Authorized {
         let Self { inspected, _permits: permits } = self;
         let Inspected { route, principal, head, payload, session, address, asked } = inspected;
         let part = head.part;
+        let place = if asked.lasts() {
+            let place = gateway.lasting.take(Owner::of(&principal, &route.name));
+            let limited = Failure::RateLimited { retry_after_secs: RETRY_AFTER_SECS };
+            Some(place.ok_or_else(|| Rejection::from(limited).answering(&asked))?)
+        } else {
+            None
+        };
         let mut request = upstream_request(head, &route, &principal, session.as_ref(), gateway, &payload);
         if let Some(address) = &address {
             address.expect(&asked).map_err(|failure| Rejection::from(failure).answering(&asked))?;
@@ -36,7 +44,7 @@ impl Authorized {
             address.give_up(&asked);
         }
         match answer {
-            Ok(answer) => Ok(Forwarded { route, part, principal, session, asked, answer }),
+            Ok(answer) => Ok(Forwarded { route, part, principal, session, asked, place, answer }),
             Err(failure) => Err(Rejection::from(failure).answering(&asked)),
         }
     }
@@ -226,6 +234,9 @@ const REMOVED: [&str; 33] = [
     "x-rewrite-url",
     "x-envoy-original-path",
 ];
+
+/// Nobody can say when another of the caller's streams ends.
+const RETRY_AFTER_SECS: u64 = 10;
 
 /// What `Connection` can't take away: without it the server would read the request otherwise than we did.
 const END_TO_END: [&str; 6] =

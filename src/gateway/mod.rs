@@ -10,6 +10,8 @@ pub mod filter;
 mod forward;
 pub mod http_sse;
 mod inspect;
+mod keep_alive;
+mod lasting;
 pub mod listener;
 mod pipeline;
 mod respond;
@@ -34,6 +36,7 @@ use audit::AuditSink;
 use body::BodyBudget;
 use fetch::HttpFetch;
 use http_sse::Streams;
+use lasting::Lasting;
 use route::Table;
 use session::SessionSeal;
 use settings::{Limits, Settings, Timeouts, Tls};
@@ -46,6 +49,7 @@ pub struct Gateway {
     sessions: SessionSeal,
     streams: Streams,
     bodies: BodyBudget,
+    lasting: Lasting,
     audit: AuditSink,
     clock: Clock,
     limits: Limits,
@@ -91,6 +95,7 @@ impl Prepared {
             sessions,
             streams: Streams::default(),
             bodies: BodyBudget::new(settings.limits.bodies_in_flight_bytes_max),
+            lasting: Lasting::new(settings.limits.streams_per_principal_max),
             audit,
             clock,
             limits: settings.limits,

@@ -153,7 +153,7 @@ impl Reply {
         if let Some(name) = self.route.as_ref().map(|route| &route.name).or(self.document_of.as_ref()) {
             trail.route(name);
         }
-        stream::audited(Answer { response, is_stream: false, lives: None }, trail, shutdown)
+        stream::audited(Answer { response, is_stream: false, lives: None, place: None }, trail, shutdown)
     }
 
     /// The answer to a refused request. Its record is written before it goes out.

@@ -51,6 +51,7 @@ use hyper::body::Incoming;
 use super::Gateway;
 use super::body::Claim;
 use super::http_sse::Address;
+use super::lasting::Place;
 use super::listener::Peer;
 use super::respond;
 use super::route::{Part, Route};
@@ -125,6 +126,7 @@ pub struct Forwarded {
     pub(super) principal: Principal,
     pub(super) session: Option<Session>,
     pub(super) asked: Asked,
+    pub(super) place: Option<Place>,
     pub(super) answer: Response<Incoming>,
 }
 

@@ -240,6 +240,8 @@ impl Trail {
             Cause::Failure(Failure::UpstreamProtocol { location, .. }) => {
                 self.record.location = location.as_deref().map(cut);
             }
+            // Permitted, but not sent.
+            Cause::Failure(Failure::RateLimited { .. }) => self.record.decision = "refused",
             // What fails after it was permitted stays "allowed": the server may have seen it.
             Cause::Failure(_) => {}
         }

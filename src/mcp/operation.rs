@@ -57,6 +57,12 @@ impl Asked {
         }
     }
 
+    /// Whether what it opens would last for ever: it answers nothing that ends.
+    #[must_use]
+    pub fn lasts(&self) -> bool {
+        self.each().iter().any(|ask| matches!(ask.operation, Operation::OpenStream | Operation::Listen(_)))
+    }
+
     /// The id of a request that is alone.
     #[must_use]
     pub fn request_id(&self) -> Option<&MessageId> {

@@ -19,6 +19,8 @@ mod harness; // the harness sees what it promises to see
 #[cfg(test)]
 mod keys; // issuers that are down, broken, or change their keys
 #[cfg(test)]
+mod lasting; // streams that nothing but their token ends
+#[cfg(test)]
 mod lists; // an entry that policy hides, on every road to the client
 #[cfg(test)]
 mod modes; // routes that report, and routes that hide

@@ -408,6 +408,16 @@ impl Opened {
         }
     }
 
+    /// The next bytes as they come, keep-alive comments too.
+    pub(crate) async fn bytes(&mut self) -> String {
+        if self.unread.is_empty()
+            && let Ok(Some(piece)) = within("bytes", self.wire.piece(&mut self.body)).await
+        {
+            self.unread.extend_from_slice(&piece);
+        }
+        String::from_utf8(std::mem::take(&mut self.unread)).expect("UTF-8")
+    }
+
     /// Reads on to the end of the body and says how it came; fails when there is another event before it.
     pub(crate) async fn end(mut self) -> End {
         let event = self.event().await;

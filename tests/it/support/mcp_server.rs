@@ -284,6 +284,18 @@ impl StreamControl {
             .expect("the stream is open");
     }
 
+    /// Sends these bytes over and over until the other side is gone, and says how many it took.
+    pub(crate) async fn flood(&self, bytes: &str) -> usize {
+        let mut taken = 0;
+        within("the other side is gone", async {
+            while self.0.send(Step::Chunk(bytes.as_bytes().to_vec())).await.is_ok() {
+                taken += bytes.len();
+            }
+        })
+        .await;
+        taken
+    }
+
     /// Sends `value` as one event.
     pub(crate) async fn event(&self, value: &Value) {
         self.send(&event(value)).await;
