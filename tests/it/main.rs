@@ -23,6 +23,8 @@ mod process; // the program itself
 #[cfg(test)]
 mod sessions; // session ids are worthless to anybody else
 #[cfg(test)]
+mod smuggling; // the corpus of requests that readers take differently
+#[cfg(test)]
 mod streams; // events one by one, ends and breaks
 #[cfg(test)]
 mod tidy; // the shape of the source
