@@ -2,7 +2,7 @@
 // then the demo, which has all of that in one process (demo.mjs).
 //
 // Starts everything on loopback, lets each client make its calls on each route, then judges what the client saw, what
-// reached the server and what the gateway recorded. Arguments: `gateway` or `demo`, to play that part alone. Exit
+// reached the server and what the gateway recorded. Arguments: the names of parts, to play those alone. Exit
 // status: 0 every check held, 1 one failed. `run` installs.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -16,6 +16,7 @@ import { playConformance } from './conformance.mjs';
 import { playDemo, startDemo } from './demo.mjs';
 import { answering, freePort, listening, start, stopAll } from './programs.mjs';
 import { startRecorder } from './recorder.mjs';
+import { playSmuggling } from './smuggling.mjs';
 
 const overall_secs_max = 420;
 
@@ -70,6 +71,7 @@ if (parts.length === 0 || parts.includes('conformance')) {
   demo ??= await startDemo();
   await playConformance(demo);
 }
+if (parts.length === 0 || parts.includes('smuggling')) await playSmuggling();
 finish();
 
 async function play() {

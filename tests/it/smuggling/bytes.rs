@@ -47,8 +47,7 @@ fn line_of(bytes: &[u8]) -> (&[u8], &[u8]) {
 /// The bytes inside a gzip, zlib, raw deflate, brotli or zstd body, told by how it begins; anything else as it is.
 pub(super) fn inflated(bytes: &[u8]) -> Option<Vec<u8>> {
     match bytes {
-        [0x1f, 0x8b, 8, 0, _, _, _, _, _, _, rest @ ..] => stored(rest),
-        [0x78, 0x01, rest @ ..] => stored(rest),
+        [0x1f, 0x8b, 8, 0, _, _, _, _, _, _, rest @ ..] | [0x78, 0x01, rest @ ..] => stored(rest),
         [0x01, ..] => stored(bytes),
         // zstd (RFC 8878): a single segment with one byte of length, one raw block that is the last.
         [0x28, 0xb5, 0x2f, 0xfd, 0x20, _, a, b, c, rest @ ..] => {
@@ -56,7 +55,7 @@ pub(super) fn inflated(bytes: &[u8]) -> Option<Vec<u8>> {
             (header & 7 == 1).then(|| rest.get(..header >> 3).map(<[u8]>::to_vec))?
         }
         // brotli (RFC 7932 §9.2): the window of 16 bits, one uncompressed meta-block, one empty last.
-        [a, b, c, rest @ ..] if a & 0xf == 0 && c & 0x10 != 0 => {
+        [a, b, c, rest @ ..] if a.trailing_zeros() >= 4 && c & 0x10 != 0 => {
             let bits = usize::from(*a) | usize::from(*b) << 8 | usize::from(*c) << 16;
             rest.get(..((bits >> 4) & 0xffff) + 1).map(<[u8]>::to_vec)
         }
@@ -89,10 +88,9 @@ pub(super) fn sniffed(bytes: &[u8]) -> Option<String> {
 /// What `charset` says.
 pub(super) fn decoded(bytes: &[u8], charset: &str) -> Option<String> {
     match charset {
-        "utf-16" => sniffed(bytes),
         "utf-16le" => utf16(bytes, u16::from_le_bytes),
         "utf-16be" => utf16(bytes, u16::from_be_bytes),
-        "utf-32" => sniffed(bytes),
+        "utf-16" | "utf-32" => sniffed(bytes),
         "utf-7" => utf7(bytes),
         "iso-8859-1" | "latin1" | "windows-1252" => Some(bytes.iter().copied().map(char::from).collect()),
         "ibm037" => Some(bytes.iter().copied().map(ebcdic).collect()),
@@ -199,7 +197,7 @@ fn ebcdic(byte: u8) -> char {
     }
 }
 
-/// Shift_JIS as far as it matters: a lead byte takes the byte after it along, a backslash too.
+/// `Shift_JIS` as far as it matters: a lead byte takes the byte after it along, a backslash too.
 fn shift_jis(bytes: &[u8]) -> String {
     let (mut out, mut rest) = (String::new(), bytes);
     while let [first, after @ ..] = rest {

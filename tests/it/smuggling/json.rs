@@ -152,7 +152,7 @@ impl Parser<'_> {
             let name = match self.rest.peek().copied()? {
                 '"' => self.text('"')?,
                 '\'' if self.relaxed() => self.text('\'')?,
-                _ if self.relaxed() => self.bare().filter(|name| !name.is_empty())?,
+                _ if self.relaxed() => Some(self.bare()).filter(|name| !name.is_empty())?,
                 _ => return None,
             };
             self.space();
@@ -190,18 +190,18 @@ impl Parser<'_> {
         }
     }
 
-    fn bare(&mut self) -> Option<String> {
+    fn bare(&mut self) -> String {
         let mut word = String::new();
         while let Some(next) =
             self.rest.next_if(|c| c.is_alphanumeric() || matches!(c, '_' | '$' | '-' | '+' | '.' | '/'))
         {
             word.push(next);
         }
-        Some(word)
+        word
     }
 
     fn word(&mut self) -> Option<Json> {
-        let word = self.bare()?;
+        let word = self.bare();
         match word.as_str() {
             "null" => Some(Json::Null),
             "true" | "false" => Some(Json::Bool),

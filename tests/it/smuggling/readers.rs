@@ -134,8 +134,13 @@ pub(super) const READERS: &[Reader] = &[
 ];
 
 impl Reader {
-    /// What a server that reads so runs, in order: tools, prompts, resources and tasks by their names, other methods by theirs.
+    /// What a server that reads so runs, each once: tools, prompts, resources and tasks by their names, other methods by theirs.
     pub(super) fn runs(&self, request: &Arrived) -> Vec<String> {
+        let mut names = HashSet::new();
+        self.all_runs(request).into_iter().filter(|name| names.insert(name.clone())).collect()
+    }
+
+    fn all_runs(&self, request: &Arrived) -> Vec<String> {
         match self.source {
             Source::FirstHeaders => self.by_headers(request, |values| values.first().cloned()),
             Source::LastHeaders => self.by_headers(request, |values| values.last().cloned()),
@@ -217,7 +222,7 @@ impl Reader {
                     Json::Object(["name", "arguments"].map(str::to_owned).into_iter().zip(elements).collect())
                 }
                 Json::Null => message.clone(),
-                other => other,
+                other @ (Json::Bool | Json::Number(_) | Json::Text(_) | Json::Object(_)) => other,
             };
         }
         let named =
@@ -258,7 +263,7 @@ impl Reader {
             };
             let texts = elements.into_iter().filter_map(|element| match element {
                 Json::Text(text) => Some((self.value)(&text)),
-                _ => None,
+                Json::Null | Json::Bool | Json::Number(_) | Json::Array(_) | Json::Object(_) => None,
             });
             texts.filter(|text| things.contains(&text.as_str())).collect::<Vec<_>>()
         };
@@ -272,7 +277,7 @@ impl Reader {
         let mut all = members.iter().filter(|(each, _)| (self.member)(each) == wanted).map(|(_, value)| value);
         let found = match self.winner {
             Winner::First => all.next().cloned(),
-            Winner::Last | Winner::Neither => all.last().cloned(),
+            Winner::Last | Winner::Neither => all.next_back().cloned(),
             Winner::Merged => all.cloned().reduce(|one, other| match (one, other) {
                 (Json::Object(one), Json::Object(other)) => Json::Object([one, other].concat()),
                 // Nothing is no reason to give up what was there.
@@ -553,12 +558,10 @@ fn compat(name: &str) -> String {
             '\u{24D0}'..='\u{24E9}' => plain.extend(char::from_u32(u32::from(c) - 0x24D0 + u32::from('a'))),
             '\u{FB01}' => plain.push_str("fi"),
             '\u{2071}' => plain.push('i'),
-            '\u{2092}' => plain.push('o'),
-            '\u{2097}' => plain.push('l'),
-            '\u{217C}' => plain.push('l'),
+            '\u{2097}' | '\u{217C}' => plain.push('l'),
             '\u{2105}' => plain.push_str("c/o"),
             '\u{300}'..='\u{36F}' | '\u{FE00}'..='\u{FE0F}' | '\u{AD}' => {}
-            '\u{F6}' | '\u{F2}' | '\u{F3}' => plain.push('o'),
+            '\u{2092}' | '\u{F2}' | '\u{F3}' | '\u{F6}' => plain.push('o'),
             other => plain.push(other),
         }
     }
