@@ -10,12 +10,20 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 
 import { report } from './checks.mjs';
+import { node, python } from './clients.mjs';
 import { answering, freePort, listening, start } from './programs.mjs';
-import { servers } from './servers.mjs';
 
 const answer_millis_max = 5000;
 // Straight to a server some rows wait for ever: a stream that was opened, a body that does not end.
 const straight_millis_max = 400;
+
+// The same fixtures on each SDK.
+const servers = {
+  'ts-1': [node, 'servers/ts-1.mjs'],
+  'ts-2': [node, 'servers/ts-2.mjs'],
+  'py-1': [python(1), 'servers/py_1.py'],
+  'py-2': [python(2), 'servers/py_2.py'],
+};
 
 const folder = join(import.meta.dirname, '../smuggling');
 const files = readdirSync(folder).filter((file) => file.endsWith('.jsonl')).sort();
@@ -30,7 +38,7 @@ export async function playSmuggling() {
   try {
     judgeOrdinary();
     const running = {};
-    for (const [name, server] of Object.entries(servers)) running[name] = await startServer(name, server, scratch);
+    for (const [name, command] of Object.entries(servers)) running[name] = await startServer(name, command, scratch);
     const { origin, tokenFor } = await startGateway(running, scratch);
     const hurt = await Promise.all(Object.entries(running).map(async ([name, server]) => {
       await throughTheGateway(name, server, origin, tokenFor);
@@ -59,14 +67,15 @@ function runBy(body) {
   }
 }
 
-async function startServer(name, { command, path }, scratch) {
+async function startServer(name, command, scratch) {
   const port = await freePort();
   const calls = join(scratch, `${name}.calls`);
   writeFileSync(calls, '');
-  const program = start(`${name} server`, command(port), { CALLS_FILE: calls });
+  const program = start(`${name} server`, [...command, port], { CALLS_FILE: calls });
   await listening(program, port);
-  const called = (tool) => readFileSync(calls, 'utf8').split('\n').filter((line) => line === tool).length;
-  return { port, path, program, called };
+  // A line of its own; a name with a line break at one of its ends is another name.
+  const called = (tool) => readFileSync(calls, 'utf8').match(new RegExp(`(?<=^|(?<!\\r)\\n)${tool}\\n(?!\\n)`, 'g'))?.length ?? 0;
+  return { port, called };
 }
 
 // Starts an issuer and a gateway with two routes to each server: one permits what is allowed, one all but what is forbidden.
@@ -77,7 +86,7 @@ async function startGateway(running, scratch) {
   const route = (name, policy, server, rules) => `
   - name: ${name}-${policy}
     path: /${name}/${policy}
-    upstream: http://127.0.0.1:${server.port}${server.path}
+    upstream: http://127.0.0.1:${server.port}/mcp
     ${rules}`;
   const routes = Object.entries(running).flatMap(([name, server]) => [
     route(name, 'closed', server, `rules: ${permitting('allowed', 'allow')}`),
@@ -170,7 +179,8 @@ function isAnswered({ answer = 'refused' }, { status, whole, head, body }) {
 // Every row without a gateway; returns how many of each family made the server run the forbidden tool.
 async function straight(name, server) {
   const hurt = { total: 0 };
-  const { port, path } = server;
+  const { port } = server;
+  const path = '/mcp';
   let session = await initialize(port, path);
   const start = server.called('forbidden_tool');
   await callTool('forbidden_tool', port, path, undefined, session);
