@@ -15,7 +15,7 @@ use crate::gateway::settings::{RouteSettings, Timeouts, UpstreamSettings, Upstre
 use crate::gateway::tls;
 use crate::oauth::ids::{Audience, Issuer, PublicOrigin, ResourceUri};
 use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
-use crate::policy::rule::{Default as Otherwise, Visibility};
+use crate::policy::rule::{Default as Otherwise, Mode, Visibility};
 use crate::policy::{Policy, PolicySettings};
 use crate::token::{ClaimPath, IssuerSettings};
 
@@ -120,6 +120,7 @@ fn route(
     let supported = route.scopes_supported.as_deref().map(|list| scopes(list, &path.key("scopes_supported"), checks));
     let allowed_origins = checks.list(&path.key("allowed_origins"), &route.allowed_origins, browser_origin);
     let rules = rules::rules(&route.rules, &path.key("rules"), checks);
+    hiding(route, path, checks);
     let (name, required_scopes) = (name?, required_scopes?);
     let policy = Policy::new(PolicySettings {
         route: Arc::clone(&name),
@@ -134,6 +135,11 @@ fn route(
             raw::Visibility::Granted => Visibility::Granted,
             raw::Visibility::All => Visibility::All,
         },
+        mode: match route.mode {
+            raw::Mode::Enforce => Mode::Enforce,
+            raw::Mode::Report => Mode::Report,
+        },
+        hides: route.denial == raw::Denial::Hide,
         hierarchy: Arc::clone(&common.hierarchy),
     });
     Some(RouteSettings {
@@ -148,6 +154,24 @@ fn route(
         allowed_origins: allowed_origins?,
         policy,
     })
+}
+
+/// What is denied but stands in a list, or is refused to one caller and passed for another, is not hidden.
+fn hiding(route: &raw::Route, path: &KeyPath, checks: &mut Checks<'_>) {
+    if route.denial != raw::Denial::Hide {
+        return;
+    }
+    for (key, fits, needed) in [
+        ("visibility", route.visibility == raw::Visibility::Granted, "`visibility: granted`"),
+        ("default", route.default == raw::Otherwise::Deny, "`default: deny`"),
+        ("mode", route.mode == raw::Mode::Enforce, "`mode: enforce`"),
+    ] {
+        if !fits {
+            let found = format!("hide hides nothing beside this route's {key}");
+            let expected = format!("{needed} beside `denial: hide`, or `denial: challenge`");
+            checks.refuse(&path.key("denial"), found, expected);
+        }
+    }
 }
 
 fn route_name(text: &str) -> Result<Arc<str>, &'static str> {

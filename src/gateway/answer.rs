@@ -15,31 +15,31 @@ use super::filter::{self, Shows};
 use super::session::Owner;
 use super::stage::{Forwarded, Session};
 use crate::mcp::message::MessageId;
-use crate::mcp::operation::Operation;
+use crate::mcp::operation::{Ask, Operation};
 use crate::rejection::{Failure, Rejection};
 
 impl Forwarded {
     /// The answer that the client gets.
     pub async fn filter(self, gateway: &Gateway) -> Result<Answer, Rejection> {
-        let Self { route, principal, session, operation, request_id, answer } = self;
+        let Self { route, principal, session, asked, answer } = self;
         let (mut head, incoming) = answer.into_parts();
         let kind = Kind::of(&head.headers);
         let is_stream = head.status == StatusCode::OK && labels(&head.headers).any(|label| label == Kind::EventStream);
         clean(&mut head.headers);
         let owner = Owner::of(&principal, &route.name);
         if let Err(failure) = seal_session(&mut head.headers, session.as_ref(), owner, gateway) {
-            return Err(Rejection::from(failure).with_id(request_id));
+            return Err(Rejection::from(failure).answering(&asked));
         }
         let body = if route.policy.filters_lists() && !incoming.is_end_stream() {
             let policy_of = Arc::clone(&route);
             let scopes = principal.scopes().clone();
             let shows: Shows = Arc::new(move |entry| policy_of.policy.shows(&scopes, entry));
-            let id = request_id.clone();
+            let id = asked.request_id().cloned();
             let filtered = filtered(kind, &mut head, incoming, gateway.limits.answer_bytes_max, shows, id);
             // Only what is read whole takes time here; a stream is handed on at once.
             let filtered = tokio::time::timeout(route.upstream_settings.answer_timeout, filtered).await;
             let late = Failure::UpstreamTimeout { detail: "the server's answer did not end in time" };
-            filtered.unwrap_or(Err(late)).map_err(|failure| Rejection::from(failure).with_id(request_id))?
+            filtered.unwrap_or(Err(late)).map_err(|failure| Rejection::from(failure).answering(&asked))?
         } else {
             passed(incoming)
         };
@@ -49,8 +49,8 @@ impl Forwarded {
         // What these two open serves whoever holds the token, whatever the server labels it. One JSON answer is no stream,
         // and the answer to a permitted request is always delivered.
         let may_last = head.status.is_success() && kind != Kind::Json;
-        let lives = (may_last && matches!(operation, Operation::OpenStream | Operation::Listen(_)))
-            .then(|| gateway.clock.until(principal.expires_at()));
+        let opens = |ask: &Ask| matches!(ask.operation, Operation::OpenStream | Operation::Listen(_));
+        let lives = (may_last && asked.each().iter().any(opens)).then(|| gateway.clock.until(principal.expires_at()));
         Ok(Answer { response: Response::from_parts(head, body), is_stream, lives })
     }
 }

@@ -16,18 +16,18 @@ use crate::token::{ClaimPath, Principal};
 impl Authorized {
     /// Sends the inspected bytes, once. A 401 or a redirect of the server's is not the client's to follow.
     pub async fn forward(self, gateway: &Gateway, trail: &mut Trail) -> Result<Forwarded, Rejection> {
-        let Self { inspected, _permit: permit } = self;
-        let Inspected { route, principal, head, payload, session, operation, request_id } = inspected;
+        let Self { inspected, _permits: permits } = self;
+        let Inspected { route, principal, head, payload, session, asked } = inspected;
         let request = upstream_request(head, &route, &principal, session.as_ref(), gateway, &payload);
         let answer = match route.upstream.send(request).await {
             Ok(answer) => answer,
-            Err(failure) => return Err(Rejection::from(failure).with_id(request_id)),
+            Err(failure) => return Err(Rejection::from(failure).answering(&asked)),
         };
-        drop((payload, permit));
+        drop((payload, permits));
         trail.upstream_status(answer.status());
         match checked(answer) {
-            Ok(answer) => Ok(Forwarded { route, principal, session, operation, request_id, answer }),
-            Err(failure) => Err(Rejection::from(failure).with_id(request_id)),
+            Ok(answer) => Ok(Forwarded { route, principal, session, asked, answer }),
+            Err(failure) => Err(Rejection::from(failure).answering(&asked)),
         }
     }
 }

@@ -136,6 +136,8 @@ pub struct Limits {
     pub bodies_in_flight_bytes_max: usize,
     /// JSON depth (64).
     pub json_depth_max: usize,
+    /// Messages of a batch (50).
+    pub batch_messages_max: usize,
     /// Access token, bytes (8 KiB).
     pub token_bytes_max: usize,
     /// A JSON answer that must be filtered, and one SSE event, bytes (16 MiB).
@@ -173,6 +175,7 @@ impl Default for Limits {
             body_bytes_max: 4 << 20,
             bodies_in_flight_bytes_max: 64 << 20,
             json_depth_max: 64,
+            batch_messages_max: 50,
             token_bytes_max: 8 << 10,
             answer_bytes_max: 16 << 20,
             connections_max: 10_000,

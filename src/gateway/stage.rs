@@ -54,8 +54,7 @@ use super::listener::Peer;
 use super::respond;
 use super::route::Route;
 use super::trail::Trail;
-use crate::mcp::message::MessageId;
-use crate::mcp::operation::Operation;
+use crate::mcp::operation::Asked;
 use crate::oauth::bearer::{AccessToken, BearerFault};
 use crate::policy::Permit;
 use crate::rejection::{Failure, Rejection, TokenFault};
@@ -99,16 +98,15 @@ pub struct Inspected {
     pub(super) head: Head,
     pub(super) payload: Payload,
     pub(super) session: Option<Session>,
-    pub(super) operation: Operation,
-    pub(super) request_id: Option<MessageId>,
+    pub(super) asked: Asked,
 }
 
-/// A request that policy permits, with its permit.
+/// A request that policy permits, with a permit for each of its messages.
 #[derive(Debug)]
 #[must_use]
 pub struct Authorized {
     pub(super) inspected: Inspected,
-    pub(super) _permit: Permit,
+    pub(super) _permits: Vec<Permit>,
 }
 
 /// A request that was sent to the server, and the head of the server's answer.
@@ -118,8 +116,7 @@ pub struct Forwarded {
     pub(super) route: Arc<Route>,
     pub(super) principal: Principal,
     pub(super) session: Option<Session>,
-    pub(super) operation: Operation,
-    pub(super) request_id: Option<MessageId>,
+    pub(super) asked: Asked,
     pub(super) answer: Response<Incoming>,
 }
 
@@ -170,14 +167,17 @@ impl Routed {
 }
 
 impl Inspected {
-    /// Asks policy. The permit stays with the request that it was given for.
+    /// Asks policy about each message; one that is refused refuses all. The permits stay with the request that they were
+    /// given for.
     pub fn authorize(self, trail: &mut Trail) -> Result<Authorized, Rejection> {
-        match self.route.policy.decide(self.principal.scopes(), &self.operation) {
-            Ok(permit) => {
-                trail.permitted(&permit);
-                Ok(Authorized { inspected: self, _permit: permit })
-            }
-            Err(denial) => Err(Rejection::from(denial).with_id(self.request_id)),
+        let (policy, held) = (&self.route.policy, self.principal.scopes());
+        let decided: Vec<_> = self.asked.each().iter().map(|ask| policy.decide(held, &ask.operation)).collect();
+        trail.decided(&decided);
+        if decided.iter().all(Result::is_ok) {
+            let permits = decided.into_iter().flatten().collect();
+            return Ok(Authorized { inspected: self, _permits: permits });
         }
+        let denials = decided.into_iter().map(Result::err).collect();
+        Err(Rejection::of_denials(denials, &self.asked))
     }
 }

@@ -30,6 +30,10 @@ pub struct PolicySettings {
     pub default: Default,
     /// What lists show.
     pub visibility: Visibility,
+    /// Whether what is decided is enforced.
+    pub mode: Mode,
+    /// Whether names that are denied are answered like names that do not exist.
+    pub hides: bool,
     /// Which scopes imply which.
     pub hierarchy: Arc<ScopeHierarchy>,
 }
@@ -41,6 +45,8 @@ pub struct Rule {
     pub target: Target,
     /// What it demands.
     pub effect: Effect,
+    /// Whether it is enforced where the route only reports.
+    pub enforced: bool,
 }
 
 /// What a rule is about.
@@ -107,6 +113,15 @@ pub enum Default {
     Deny,
     /// `allow`.
     Allow,
+}
+
+/// `mode` of a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// What is denied is refused.
+    Enforce,
+    /// What is denied is recorded, and refused by rules that are enforced themselves alone.
+    Report,
 }
 
 /// `visibility`.
@@ -263,10 +278,63 @@ impl Policy {
         self.named.clone()
     }
 
-    /// Whether lists are filtered on this route at all (`visibility` is not `all`).
+    /// Whether lists are filtered on this route at all: not with `visibility: all`, nor where it only reports.
     #[must_use]
     pub fn filters_lists(&self) -> bool {
-        self.settings.visibility != Visibility::All
+        self.settings.visibility != Visibility::All && self.enforces()
+    }
+
+    /// Whether what is decided is enforced: `mode` is not `report`.
+    #[must_use]
+    pub fn enforces(&self) -> bool {
+        self.settings.mode == Mode::Enforce
+    }
+
+    /// Whether a rule about this kind of name is enforced where the route only reports.
+    pub(super) fn has_enforced(&self, kind: Kind) -> bool {
+        self.settings.rules.iter().any(|rule| rule.enforced && !rule.target.patterns(kind).is_empty())
+    }
+
+    /// Whether the rule is enforced where the route only reports.
+    pub(super) fn is_enforced(&self, place: usize) -> bool {
+        self.settings.rules.get(place).is_some_and(|rule| rule.enforced)
+    }
+
+    /// What whoever runs the route should know of it, a line each.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if !self.enforces() {
+            let also =
+                if self.settings.rules.iter().any(|rule| rule.enforced) { ", but by its enforced rules" } else { "" };
+            warnings.push(format!("mode: report: nothing is refused for want of a scope or of a rule{also}"));
+        }
+        if self.settings.hides
+            && let Some((wide, narrow)) = self.tellable()
+        {
+            warnings.push(format!(
+                "denial: hide: what {wide} permits and the server lacks gets the server's own answer, by which {narrow} \
+                 can be told to exist; name tools exactly, or without overlap"
+            ));
+        }
+        warnings
+    }
+
+    /// A wildcard that permits, and an earlier pattern within it: a denied name there gets our answer, and one that the
+    /// server does not have its own.
+    fn tellable(&self) -> Option<(&str, &str)> {
+        let rules = &self.settings.rules;
+        [Kind::Tool, Kind::Prompt, Kind::Resource].into_iter().find_map(|kind| {
+            rules.iter().enumerate().filter(|(_, rule)| !matches!(rule.effect, Effect::Deny)).find_map(
+                |(place, rule)| {
+                    let wide = rule.target.patterns(kind).iter().filter(|pattern| !pattern.is_exact());
+                    wide.into_iter().find_map(|wide| {
+                        let mut earlier = rules.iter().take(place).flat_map(|rule| rule.target.patterns(kind));
+                        earlier.find(|narrow| wide.covers(narrow)).map(|narrow| (wide.as_str(), narrow.as_str()))
+                    })
+                },
+            )
+        })
     }
 
     /// What the rules say about the tool, prompt or resource `name`: the first rule that matches, else `default`.

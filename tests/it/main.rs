@@ -7,6 +7,8 @@ mod support; // the fakes, the gateway, the client, and the invariants
 #[cfg(test)]
 mod answers; // every reason word with its whole answer
 #[cfg(test)]
+mod batches; // several messages in one body
+#[cfg(test)]
 mod bodies; // what cannot be inspected is never forwarded
 #[cfg(test)]
 mod cli; // the binary as a process, and the README's commands
@@ -18,6 +20,8 @@ mod harness; // the harness sees what it promises to see
 mod keys; // issuers that are down, broken, or change their keys
 #[cfg(test)]
 mod lists; // an entry that policy hides, on every road to the client
+#[cfg(test)]
+mod modes; // routes that report, and routes that hide
 #[cfg(test)]
 mod process; // the program itself
 #[cfg(test)]
