@@ -101,11 +101,11 @@ where
     read(body, bytes_max, |_| Ok(())).await
 }
 
-/// Reads and throws away the rest of a refused request's body, at most 256 KiB for at most one second, in a task of its own.
-/// A client that is still sending then finds the answer, not a connection reset.
+/// Reads and throws away the rest of a refused request's body, at most `bytes_max` for at most one second, in a task of its
+/// own. A client that is still sending then finds the answer, not a connection reset.
 ///
 /// Not for a request with `Expect: 100-continue`: reading its body would invite the client to send it.
-pub fn drain<B>(mut body: B)
+pub fn drain<B>(mut body: B, bytes_max: usize)
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
 {
@@ -113,7 +113,7 @@ where
         return;
     }
     tokio::spawn(tokio::time::timeout(DRAIN_TIME_MAX, async move {
-        let mut left = DRAIN_BYTES_MAX;
+        let mut left = bytes_max;
         while let Some(Ok(frame)) = body.frame().await {
             let read = frame.data_ref().map_or(0, Bytes::len);
             match left.checked_sub(read) {
@@ -179,8 +179,8 @@ fn never(never: Infallible) -> BodyError {
     match never {}
 }
 
-/// How much of a refused body is read.
-const DRAIN_BYTES_MAX: usize = 256 << 10;
+/// How much of a refused body is read for whoever calls.
+pub const DRAIN_BYTES_MAX: usize = 256 << 10;
 /// For how long.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(1);
 
@@ -292,7 +292,7 @@ mod tests {
         let mut body = scripted((0..1000).map(|_| Data(&KIB_64)));
         body.declared = Some(1000 * (64 << 10));
         let polls = Arc::clone(&body.polls);
-        drain(body);
+        drain(body, DRAIN_BYTES_MAX);
         // The task owns the body, and with it the second count.
         while Arc::strong_count(&polls) > 1 {
             tokio::task::yield_now().await;
@@ -311,7 +311,7 @@ mod tests {
             }
         }
         let alive = Arc::new(());
-        drain(Silent(Arc::clone(&alive)));
+        drain(Silent(Arc::clone(&alive)), DRAIN_BYTES_MAX);
         tokio::time::advance(Duration::from_millis(999)).await;
         tokio::task::yield_now().await;
         assert_eq!(Arc::strong_count(&alive), 2);

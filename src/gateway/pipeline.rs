@@ -11,7 +11,7 @@ use http::{HeaderValue, Method, Request, Response, Version, header};
 use hyper::body::{Body as _, Incoming};
 
 use super::answer::Answer;
-use super::body::Body;
+use super::body::{Body, DRAIN_BYTES_MAX};
 use super::listener::Peer;
 use super::route::{self, Endpoint, Route};
 use super::shutdown::Shutdown;
@@ -63,7 +63,7 @@ impl Gateway {
         let surface = match self.surface(&parts, &body, &mut reply) {
             Ok(surface) => surface,
             Err(failure) => {
-                respond::drain(body, &parts.headers);
+                respond::drain(body, &parts.headers, DRAIN_BYTES_MAX);
                 return reply.refuse(&failure.into(), trail);
             }
         };

@@ -49,11 +49,11 @@ pub(super) fn document(method: &Method, json: Bytes) -> Response<Body> {
     response
 }
 
-/// Lets a client that is still sending find its answer. One that waits for `100 Continue` sends nothing, and must not be
+/// Lets a client that is still sending find its answer, up to `bytes_max` from here. One that waits for `100 Continue` sends nothing, and must not be
 /// invited to.
-pub(super) fn drain(body: Incoming, headers: &HeaderMap) {
+pub(super) fn drain(body: Incoming, headers: &HeaderMap, bytes_max: usize) {
     if !headers.contains_key(header::EXPECT) {
-        body::drain(body);
+        body::drain(body, bytes_max);
     }
 }
 

@@ -49,7 +49,7 @@ use http::{HeaderMap, Method, Response};
 use hyper::body::Incoming;
 
 use super::Gateway;
-use super::body::Claim;
+use super::body::{Claim, DRAIN_BYTES_MAX};
 use super::listener::Peer;
 use super::respond;
 use super::route::Route;
@@ -146,7 +146,7 @@ impl Routed {
                 Ok(Authenticated { route, principal, head, body })
             }
             Err(failure) => {
-                respond::drain(self.body, &self.head.headers);
+                respond::drain(self.body, &self.head.headers, DRAIN_BYTES_MAX);
                 Err(failure.into())
             }
         }

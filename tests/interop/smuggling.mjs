@@ -169,8 +169,12 @@ function isAnswered({ answer = 'refused' }, { status, whole, head, body }) {
   if (status < 400 || status > 499) return false;
   if (answer === 'broken' && body === '') return true;
   try {
-    const { jsonrpc, error } = JSON.parse(body);
-    return jsonrpc === '2.0' && Number.isInteger(error.code) && head.includes(`\r\ngatepost-reason: ${error.data.reason}\r\n`);
+    // A batch is answered with an array.
+    const errors = [JSON.parse(body)].flat();
+    return errors.length > 0 && errors.every(({ jsonrpc, error }) => {
+      const reason = `\r\ngatepost-reason: ${error.data.reason}\r\n`;
+      return jsonrpc === '2.0' && Number.isInteger(error.code) && head.includes(reason);
+    });
   } catch {
     return false;
   }
@@ -178,7 +182,8 @@ function isAnswered({ answer = 'refused' }, { status, whole, head, body }) {
 
 // Every row without a gateway; returns how many of each family made the server run the forbidden tool.
 async function straight(name, server) {
-  const hurt = { total: 0 };
+  const families = files.map((file) => basename(file, '.jsonl')).filter((family) => family !== 'controls');
+  const hurt = Object.fromEntries(['total', ...families].map((family) => [family, 0]));
   const { port } = server;
   const path = '/mcp';
   let session = await initialize(port, path);
@@ -194,7 +199,7 @@ async function straight(name, server) {
     if (server.called('allowed_tool') === allowed) session = await initialize(port, path);
     if (server.called('forbidden_tool') > before) {
       hurt.total += 1;
-      hurt[row.family] = (hurt[row.family] ?? 0) + 1;
+      hurt[row.family] += 1;
     }
   }
   report(`${name}: without a gateway rows make it run the forbidden tool`, hurt.total > 0);

@@ -78,7 +78,7 @@ async fn replay(world: &mut World, row: &Row, route: Route) -> Result<String, St
     let request = row.request(&world.address.to_string(), path, &token);
     let client = world.client.clone();
     let sent = tokio::spawn(async move { client.raw_to_whomever(&request, &token).await });
-    let reply = sent.await.map_err(|_| "there was no proper answer: see above".to_owned())?;
+    let (reply, stood) = sent.await.map_err(|_| "there was no proper answer: see above".to_owned())?;
 
     let audited = reply.status < 400 || reply.header("gatepost-reason").is_some();
     let record = if audited { Some(world.record().await) } else { None };
@@ -101,6 +101,9 @@ async fn replay(world: &mut World, row: &Row, route: Route) -> Result<String, St
     if reached > 0 {
         return Err(format!("reached the server, which answered {}", reply.status));
     }
+    if !stood && row.answer != Expected::Broken {
+        return Err(format!("the connection was reset before all was sent: {reply:?}"));
+    }
     refusal(row, &reply, record.as_ref())
 }
 
@@ -117,17 +120,26 @@ fn refusal(row: &Row, reply: &Reply, record: Option<&serde_json::Value>) -> Resu
         gatepost::rejection::REASONS.iter().any(|(word, statuses)| *word == reason && statuses.contains(&reply.status));
     let body: serde_json::Value =
         serde_json::from_slice(&reply.body).map_err(|error| format!("{error} in {reply:?}"))?;
-    let whole = body["jsonrpc"] == "2.0"
-        && body["error"]["code"].is_i64()
-        && body["error"]["message"].is_string()
-        && body["error"]["data"]["reason"] == reason
-        && body.get("result").is_none()
-        && reply.header("content-type") == Some("application/json");
+    // A batch is answered with an array, one error for each request in it.
+    let errors = body.as_array().map_or(std::slice::from_ref(&body), Vec::as_slice);
+    let whole = !errors.is_empty()
+        && reply.header("content-type") == Some("application/json")
+        && errors.iter().all(|body| {
+            body["jsonrpc"] == "2.0"
+                && body["error"]["code"].is_i64()
+                && body["error"]["message"].is_string()
+                && body["error"]["data"]["reason"] == reason
+                && body.get("result").is_none()
+        });
     let audited = record["reason"] == reason && record["status"] == reply.status && record["decision"] != "allowed";
     // A refusal for the sake of the token would say nothing about the row.
     let for_the_row =
         !["missing_token", "invalid_token", "insufficient_scope", "no_route", "misdirected"].contains(&reason);
-    if known && whole && audited && for_the_row { Ok(reason.to_owned()) } else { Err(format!("{reply:?} {record}")) }
+    if known && whole && audited && for_the_row {
+        Ok(reason.to_owned())
+    } else {
+        Err(format!("{} {:?} {} {record}", reply.status, reply.head.headers, String::from_utf8_lossy(&reply.body)))
+    }
 }
 
 /// Sends `request` to `listener`, answers, and returns what arrived, to its end.
