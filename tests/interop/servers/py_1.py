@@ -13,15 +13,11 @@ from mcp.server.fastmcp.server import StreamableHTTPASGIApp
 from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
-from mcp.server.transport_security import TransportSecuritySettings
 from mcp.shared.exceptions import McpError
 from starlette.applications import Starlette
 from starlette.routing import Route
 
 from fixtures import FIXTURES, Events, contents_of, messages_of, record, resting
-
-PORT = int(sys.argv[1])
-AUTHORITIES = [f"{host}:{PORT}" for host in ("127.0.0.1", "localhost", "[::1]")]
 
 server = Server("py-1")
 
@@ -154,14 +150,7 @@ def refuse(why, data=None):
     raise McpError(types.ErrorData(code=types.INVALID_PARAMS, message=why, data=data))
 
 
-manager = StreamableHTTPSessionManager(
-    server,
-    event_store=Events(),
-    retry_interval=100,
-    security_settings=TransportSecuritySettings(
-        allowed_hosts=AUTHORITIES, allowed_origins=[f"http://{authority}" for authority in AUTHORITIES]
-    ),
-)
+manager = StreamableHTTPSessionManager(server, event_store=Events(), retry_interval=100)
 
 
 @asynccontextmanager
@@ -171,4 +160,4 @@ async def running(app):
 
 
 app = Starlette(routes=[Route("/mcp", StreamableHTTPASGIApp(manager))], lifespan=running)
-uvicorn.run(app, host="127.0.0.1", port=PORT, log_level="warning")
+uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")

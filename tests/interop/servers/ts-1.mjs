@@ -10,11 +10,9 @@ import * as schemas from '@modelcontextprotocol/sdk/types.js';
 
 import { EventStore, contentsOf, fixtures, promptOf, record, resting } from './fixtures.mjs';
 
-const port = Number(process.argv[2]);
-const authorities = ['127.0.0.1', 'localhost', '[::1]'].map((host) => `${host}:${port}`);
 const sessions = new Map();
 
-createServer(answer).listen(port, '127.0.0.1');
+createServer(answer).listen(Number(process.argv[2]), '127.0.0.1');
 
 async function answer(request, response) {
   const id = request.headers['mcp-session-id'];
@@ -34,9 +32,6 @@ async function newSession() {
     onsessionclosed: (id) => { sessions.delete(id); },
     eventStore: new EventStore(),
     retryInterval: 100,
-    enableDnsRebindingProtection: true,
-    allowedHosts: authorities,
-    allowedOrigins: authorities.map((authority) => `http://${authority}`),
   });
   await newServer().connect(transport);
   return transport;
