@@ -38,25 +38,38 @@ export async function startGatewayBefore(upstreams, folder, route) {
   const url = new URL('http://127.0.0.1');
   const tokens = {};
   url.port = await startBearer(port, (path) => tokens[path]);
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const keys = [{ ...publicKey.export({ format: 'jwk' }), kid, alg: 'ES256', use: 'sig' }];
-  writeFileSync(join(folder, 'jwks.json'), JSON.stringify({ keys }));
+  const { authorization_servers, tokenFor } = newIssuer(folder);
 
   const urls = {};
   const routes = Object.entries(upstreams).map(([name, upstream]) => {
     const path = `/${name}/mcp`;
     urls[name] = new URL(path, url).href;
-    tokens[path] = tokenFor(urls[name], privateKey);
+    tokens[path] = tokenFor(urls[name]);
     return { name, path, upstream, required_scopes: ['interop'], ...route };
   });
-  // The file is YAML, which JSON is too. Clients reach the gateway by what adds the token.
-  const file = join(folder, 'gatepost.yaml');
-  const authorization_servers = [{ issuer, jwks_file: 'jwks.json' }];
+  // Clients reach the gateway by what adds the token.
   const config = { listen: `127.0.0.1:${port}`, public_url: url.origin, authorization_servers, routes };
+  return { gateway: await startGateway(config, folder), urls };
+}
+
+// Starts a gateway with this configuration, once it answers.
+export async function startGateway(config, folder) {
+  // The file is YAML, which JSON is too.
+  const file = join(folder, 'gatepost.yaml');
   writeFileSync(file, JSON.stringify(config, null, 2));
   const gateway = start('gateway', [process.env.GATEPOST, 'run', '--config', file]);
-  await answering(gateway, `${url.origin}/.well-known/oauth-protected-resource${routes[0].path}`);
-  return { gateway, urls };
+  const { public_url, routes } = config;
+  await answering(gateway, `${public_url}/.well-known/oauth-protected-resource${routes[0].path}`);
+  return gateway;
+}
+
+// An issuer whose keys are in a file: what the gateway's file says of it, and its access tokens by resource.
+export function newIssuer(folder) {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const keys = [{ ...publicKey.export({ format: 'jwk' }), kid, alg: 'ES256', use: 'sig' }];
+  writeFileSync(join(folder, 'jwks.json'), JSON.stringify({ keys }));
+  const authorization_servers = [{ issuer, jwks_file: 'jwks.json' }];
+  return { authorization_servers, tokenFor: (resource) => tokenFor(resource, privateKey) };
 }
 
 // An access token (RFC 9068) for one resource.

@@ -1,53 +1,42 @@
 // The corpus of tests/smuggling/ against servers on the official SDKs: straight, to see whom it hurts, and through the
 // gateway, where nothing forbidden may run and every answer is a clean 4xx. What a server runs it writes down itself.
 
-import { generateKeyPairSync, sign } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 
 import { report } from './checks.mjs';
-import { node, python } from './clients.mjs';
-import { answering, freePort, listening, start } from './programs.mjs';
+import { freePort, listening, start } from './programs.mjs';
+import { newIssuer, servers, startGateway } from './servers.mjs';
 
 const answer_millis_max = 5000;
 // Straight to a server some rows wait for ever: a stream that was opened, a body that does not end.
 const straight_millis_max = 400;
 
-// The same fixtures on each SDK.
-const servers = {
-  'ts-1': [node, 'servers/ts-1.mjs'],
-  'ts-2': [node, 'servers/ts-2.mjs'],
-  'py-1': [python(1), 'servers/py_1.py'],
-  'py-2': [python(2), 'servers/py_2.py'],
-};
-
-const folder = join(import.meta.dirname, '../smuggling');
-const files = readdirSync(folder).filter((file) => file.endsWith('.jsonl')).sort();
+const corpus = join(import.meta.dirname, '../smuggling');
+const files = readdirSync(corpus).filter((file) => file.endsWith('.jsonl')).sort();
 const rows = files.flatMap((file) => {
-  const lines = readFileSync(join(folder, file), 'utf8').split('\n').filter(Boolean);
+  const lines = readFileSync(join(corpus, file), 'utf8').split('\n').filter(Boolean);
   return lines.map((line) => ({ family: basename(file, '.jsonl'), ...JSON.parse(line) }));
 });
 
 // Plays all of it.
 export async function playSmuggling() {
-  const scratch = mkdtempSync(join(tmpdir(), 'gatepost-smuggling-'));
+  const folder = mkdtempSync(join(tmpdir(), 'gatepost-smuggling-'));
   try {
     judgeOrdinary();
     const running = {};
-    for (const [name, command] of Object.entries(servers)) running[name] = await startServer(name, command, scratch);
-    const { origin, tokenFor } = await startGateway(running, scratch);
+    for (const [name, { command }] of Object.entries(servers)) running[name] = await startServer(name, command, folder);
+    const { port, tokenFor } = await startBefore(running, folder);
     const hurt = await Promise.all(Object.entries(running).map(async ([name, server]) => {
-      await throughTheGateway(name, server, origin, tokenFor);
+      await throughTheGateway(name, server, port, tokenFor);
       return { server: name, ...(await straight(name, server)) };
     }));
     console.log(`Of ${rows.length} rows, those that make a server run forbidden_tool when there is no gateway, by family:`);
     console.table(Object.fromEntries(hurt.map(({ server, ...counts }) => [server, counts])));
   } finally {
-    rmSync(scratch, { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true });
   }
 }
 
@@ -67,9 +56,9 @@ function runBy(body) {
   }
 }
 
-async function startServer(name, command, scratch) {
+async function startServer(name, command, folder) {
   const port = await freePort();
-  const calls = join(scratch, `${name}.calls`);
+  const calls = join(folder, `${name}.calls`);
   writeFileSync(calls, '');
   const program = start(`${name} server`, [...command, port], { CALLS_FILE: calls });
   await listening(program, port);
@@ -78,70 +67,34 @@ async function startServer(name, command, scratch) {
   return { port, called };
 }
 
-// Starts an issuer and a gateway with two routes to each server: one permits what is allowed, one all but what is forbidden.
-async function startGateway(running, scratch) {
-  const { issuer, mint } = await startIssuer();
+// Starts a gateway with two routes to each server: one permits what is allowed, one all but what is forbidden.
+async function startBefore(running, folder) {
   const port = await freePort();
-  const origin = `http://127.0.0.1:${port}`;
-  const route = (name, policy, server, rules) => `
-  - name: ${name}-${policy}
-    path: /${name}/${policy}
-    upstream: http://127.0.0.1:${server.port}/mcp
-    ${rules}`;
-  const routes = Object.entries(running).flatMap(([name, server]) => [
-    route(name, 'closed', server, `rules: ${permitting('allowed', 'allow')}`),
-    route(name, 'open', server, `default: allow\n    rules: ${permitting('forbidden', 'deny')}`),
-  ]);
-  const file = join(scratch, 'gatepost.yaml');
-  const head = `listen: 127.0.0.1:${port}\npublic_url: ${origin}\nauthorization_servers: [{issuer: "${issuer}"}]\n`;
-  writeFileSync(file, `${head}timeouts: {body_secs: 2}\nroutes:${routes.join('')}\n`);
-  const gateway = start('gateway', [process.env.GATEPOST, 'run', '--config', file]);
-  const [first] = Object.keys(running);
-  await answering(gateway, `${origin}/.well-known/oauth-protected-resource/${first}/closed`);
-  const tokenFor = (path) => mint(`${origin}${path}`);
-  await keysArrived(port, `/${first}/closed`, tokenFor(`/${first}/closed`));
-  return { origin, tokenFor };
+  const public_url = `http://127.0.0.1:${port}`;
+  const { authorization_servers, tokenFor } = newIssuer(folder);
+  const routes = Object.entries(running).flatMap(([name, server]) => {
+    const route = (policy) => ({
+      name: `${name}-${policy}`,
+      path: `/${name}/${policy}`,
+      upstream: `http://127.0.0.1:${server.port}/mcp`,
+    });
+    return [
+      { ...route('closed'), rules: rulesFor('allowed', { allow: true }) },
+      { ...route('open'), default: 'allow', rules: rulesFor('forbidden', { deny: true }) },
+    ];
+  });
+  const config = { listen: `127.0.0.1:${port}`, public_url, authorization_servers, timeouts: { body_secs: 2 }, routes };
+  await startGateway(config, folder);
+  return { port, tokenFor: (path) => tokenFor(public_url + path) };
 }
 
-function permitting(word, effect) {
-  const names = [['tools', `${word}_tool`], ['prompts', `${word}_prompt`], ['resources', `note://${word}`]];
-  return `[${names.map(([kind, name]) => `{${kind}: ["${name}"], ${effect}: true}`).join(', ')}]`;
-}
-
-// An issuer of tokens for whoever asks: what is tested here stands behind the token.
-async function startIssuer() {
-  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const jwk = { ...publicKey.export({ format: 'jwk' }), kid: 'k', alg: 'ES256', use: 'sig' };
-  const server = createServer((request, response) => {
-    const metadata = { issuer, jwks_uri: `${issuer}/jwks` };
-    response.writeHead(200, { 'content-type': 'application/json' });
-    response.end(JSON.stringify(request.url === '/jwks' ? { keys: [jwk] } : metadata));
-  }).listen(0, '127.0.0.1');
-  server.unref();
-  await once(server, 'listening');
-  const issuer = `http://127.0.0.1:${server.address().port}`;
-  const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
-  const mint = (aud) => {
-    const exp = Math.floor(Date.now() / 1000) + 3600;
-    const signed = `${part({ alg: 'ES256', typ: 'at+jwt', kid: 'k' })}.${part({ iss: issuer, sub: 'alice', aud, exp })}`;
-    const signature = sign('sha256', Buffer.from(signed), { key: privateKey, dsaEncoding: 'ieee-p1363' });
-    return `${signed}.${signature.toString('base64url')}`;
-  };
-  return { issuer, mint };
-}
-
-async function keysArrived(port, path, token) {
-  for (let left = 200; left > 0; left -= 1) {
-    const { status } = await exchange(port, requestOf({ headers: [], body: '' }, port, path, token), answer_millis_max);
-    if (status !== 503) return;
-    await new Promise((next) => setTimeout(next, 20));
-  }
-  throw new Error('the gateway has no keys');
+function rulesFor(word, effect) {
+  const names = { tools: `${word}_tool`, prompts: `${word}_prompt`, resources: `note://${word}` };
+  return Object.entries(names).map(([kind, name]) => ({ [kind]: [name], ...effect }));
 }
 
 // Every row under both policies.
-async function throughTheGateway(name, server, origin, tokenFor) {
-  const port = Number(new URL(origin).port);
+async function throughTheGateway(name, server, port, tokenFor) {
   const faults = [];
   const before = server.called('forbidden_tool');
   for (const policy of ['closed', 'open']) {
