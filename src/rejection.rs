@@ -408,7 +408,7 @@ impl Denial {
     }
 
     /// How far it is from being permitted.
-    fn gravity(&self) -> u8 {
+    pub(crate) fn gravity(&self) -> u8 {
         match self {
             Self::Hidden { .. } => 0,
             Self::InsufficientScope { .. } => 1,

@@ -118,6 +118,12 @@ pub(super) struct Route {
     pub(super) path: String,
     /// The MCP server: its URL, or a map that begins with `url`.
     pub(super) upstream: Upstream,
+    /// How this server speaks to clients. Default: `streamable_http`.
+    #[serde(default)]
+    pub(super) transport: Transport,
+    /// With `http_sse`: the exact path that clients post their messages to, on `public_url`. Default: `path` and
+    /// `/message`.
+    pub(super) message_path: Option<String>,
     /// `scope` of the 401 challenge; `[]` leaves it out. Default: `required_scopes`.
     pub(super) challenge_scopes: Option<Vec<String>>,
     /// `scopes_supported` of the metadata. Default: every scope that `required_scopes` and the rules name; of one with
@@ -153,6 +159,17 @@ pub(super) struct Route {
     /// The rules; the first one that matches decides. Default: `[]`, which with `default: deny` permits nothing.
     #[serde(default)]
     pub(super) rules: Vec<Rule>,
+}
+
+/// `routes[].transport`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Transport {
+    /// One endpoint for everything (MCP 2025-03-26 and later).
+    #[default]
+    StreamableHttp,
+    /// A stream and a path for messages (MCP 2024-11-05, HTTP with SSE).
+    HttpSse,
 }
 
 /// `routes[].mode`.

@@ -101,11 +101,19 @@ where
     read(body, bytes_max, |_| Ok(())).await
 }
 
-/// Reads and throws away the rest of a refused request's body, at most `bytes_max` for at most one second, in a task of its
-/// own. A client that is still sending then finds the answer, not a connection reset.
+/// Reads and throws away the rest of a refused request's body, at most 256 KiB for at most one second, in a task of its own.
+/// A client that is still sending then finds the answer, not a connection reset.
 ///
 /// Not for a request with `Expect: 100-continue`: reading its body would invite the client to send it.
-pub fn drain<B>(mut body: B, bytes_max: usize)
+pub fn drain<B>(body: B)
+where
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+{
+    drain_up_to(body, DRAIN_BYTES_MAX);
+}
+
+/// The same, at most `bytes_max`.
+pub fn drain_up_to<B>(mut body: B, bytes_max: usize)
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
 {
@@ -292,7 +300,7 @@ mod tests {
         let mut body = scripted((0..1000).map(|_| Data(&KIB_64)));
         body.declared = Some(1000 * (64 << 10));
         let polls = Arc::clone(&body.polls);
-        drain(body, DRAIN_BYTES_MAX);
+        drain(body);
         // The task owns the body, and with it the second count.
         while Arc::strong_count(&polls) > 1 {
             tokio::task::yield_now().await;
@@ -311,7 +319,7 @@ mod tests {
             }
         }
         let alive = Arc::new(());
-        drain(Silent(Arc::clone(&alive)), DRAIN_BYTES_MAX);
+        drain(Silent(Arc::clone(&alive)));
         tokio::time::advance(Duration::from_millis(999)).await;
         tokio::task::yield_now().await;
         assert_eq!(Arc::strong_count(&alive), 2);

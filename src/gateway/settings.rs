@@ -65,6 +65,8 @@ pub struct RouteSettings {
     pub name: Arc<str>,
     /// The exact path.
     pub path: Arc<str>,
+    /// How the server speaks to clients.
+    pub transport: Transport,
     /// The MCP server.
     pub upstream: UpstreamSettings,
     /// Its resource identifier.
@@ -81,6 +83,18 @@ pub struct RouteSettings {
     pub allowed_origins: Vec<String>,
     /// What it demands.
     pub policy: Policy,
+}
+
+/// How clients and server speak with one another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transport {
+    /// One endpoint for everything (MCP 2025-03-26 and later).
+    StreamableHttp,
+    /// GET on `path` opens a stream, messages are posted elsewhere (MCP 2024-11-05, HTTP with SSE).
+    HttpSse {
+        /// The exact path that they are posted to.
+        message_path: Arc<str>,
+    },
 }
 
 /// An MCP server.

@@ -49,10 +49,11 @@ use http::{HeaderMap, Method, Response};
 use hyper::body::Incoming;
 
 use super::Gateway;
-use super::body::{Claim, DRAIN_BYTES_MAX};
+use super::body::Claim;
+use super::http_sse::Address;
 use super::listener::Peer;
 use super::respond;
-use super::route::Route;
+use super::route::{Part, Route};
 use super::trail::Trail;
 use crate::mcp::operation::Asked;
 use crate::oauth::bearer::{AccessToken, BearerFault};
@@ -68,6 +69,10 @@ pub struct Head {
     pub(super) peer: Peer,
     /// The authority that the client used; one of ours.
     pub(super) authority: String,
+    /// What of its transport the endpoint is.
+    pub(super) part: Part,
+    /// The query, where it is the address of a message. All others are dropped.
+    pub(super) query: Option<String>,
 }
 
 /// A request to a known MCP endpoint, by an allowed method, from an allowed origin.
@@ -98,6 +103,8 @@ pub struct Inspected {
     pub(super) head: Head,
     pub(super) payload: Payload,
     pub(super) session: Option<Session>,
+    /// Where a message goes that came to a message path.
+    pub(super) address: Option<Address>,
     pub(super) asked: Asked,
 }
 
@@ -114,6 +121,7 @@ pub struct Authorized {
 #[must_use]
 pub struct Forwarded {
     pub(super) route: Arc<Route>,
+    pub(super) part: Part,
     pub(super) principal: Principal,
     pub(super) session: Option<Session>,
     pub(super) asked: Asked,
@@ -146,7 +154,7 @@ impl Routed {
                 Ok(Authenticated { route, principal, head, body })
             }
             Err(failure) => {
-                respond::drain(self.body, &self.head.headers, DRAIN_BYTES_MAX);
+                respond::drain(self.body, &self.head.headers);
                 Err(failure.into())
             }
         }

@@ -193,7 +193,8 @@ impl Trail {
         let permits = || decided.iter().flatten();
         if permits().count() == decided.len() {
             self.record.decision = "allowed";
-            self.record.would_deny = permits().find_map(Permit::would_deny).map(Denial::reason);
+            let worst = permits().filter_map(Permit::would_deny).max_by_key(|denial| denial.gravity());
+            self.record.would_deny = worst.map(Denial::reason);
         }
         if self.record.operations.is_empty() {
             if let Some(permit) = permits().next() {

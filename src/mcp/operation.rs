@@ -5,6 +5,7 @@
 use super::message::{Body, Field, INVALID_PARAMS, INVALID_REQUEST, Kind, Malformed, Message, MessageId, Params};
 use super::names;
 use super::revision::Revision;
+use super::strict;
 
 /// What one HTTP request asks for.
 #[derive(Debug, Clone)]
@@ -216,6 +217,14 @@ impl Operation {
             Some(_) | None => Err("`params.ref.type` must be ref/prompt or ref/resource"),
         }
     }
+}
+
+/// Whether a server could take `method`, which became `Other`, for one that rules decide by what it names: it is one that the
+/// revision does not define, or one but for case and what cannot be seen.
+#[must_use]
+pub fn resembles_naming(method: &str, defined: bool) -> bool {
+    let mut naming = names::NAMING_REQUESTS.iter();
+    naming.any(|named| strict::folds_to(method, named) && !(defined && method == *named))
 }
 
 /// `method` as `methods` has it.

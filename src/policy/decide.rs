@@ -94,8 +94,8 @@ impl<'a> Named<'a> {
         match self {
             Self::Name(Kind::Tool, _) => Some(Unknown::Tool),
             Self::Name(Kind::Prompt, _) => Some(Unknown::Prompt),
-            Self::Name(Kind::Resource, _) | Self::Uris(_) => Some(Unknown::Resource),
-            Self::Method(..) | Self::Nothing => None,
+            Self::Name(Kind::Resource, _) | Self::Uris([_, ..]) => Some(Unknown::Resource),
+            Self::Uris([]) | Self::Method(..) | Self::Nothing => None,
         }
     }
 }
@@ -106,9 +106,9 @@ impl Policy {
         let named = Named::by(operation);
         self.judge(held, named).or_else(|denial| {
             if self.enforces() || self.is_enforced_for(named) {
-                return Err(match named.unknown() {
-                    Some(unknown) if self.settings.hides => Denial::Hidden { unknown, denial: Box::new(denial) },
-                    Some(_) | None => denial,
+                return Err(match self.hidden(named) {
+                    Some(unknown) => Denial::Hidden { unknown, denial: Box::new(denial) },
+                    None => denial,
                 });
             }
             let (rule, needed) = (denial.rule(), denial.needed().cloned().unwrap_or_default());
@@ -134,10 +134,17 @@ impl Policy {
         match lacking {
             None => Ok(Permit { rule: decided_by.unwrap_or(RuleId::Required), needed, would_deny: None }),
             Some(rule) => {
-                let challenge = self.challenge(held, &needed);
+                // Where it is hidden nobody gets a challenge, and the time to make one would tell that there is something.
+                let hidden = self.hidden(named).is_some();
+                let challenge = if hidden { needed.clone() } else { self.challenge(held, &needed) };
                 Err(Denial::InsufficientScope { needed, challenge, rule })
             }
         }
+    }
+
+    /// What there is said to be none of, where the route hides what it denies.
+    fn hidden(&self, named: Named<'_>) -> Option<Unknown> {
+        named.unknown().filter(|_| self.settings.hides)
     }
 
     /// Whether a list shows `entry` to a caller whose token carries `held`. The same rules as `decide`.
@@ -163,21 +170,26 @@ impl Policy {
     }
 
     /// Whether a rule that decides one of these names is enforced where the route only reports. A name in a form that no
-    /// wildcard matches, or a URI in another than the normal one, could be meant to get round such a rule.
+    /// wildcard matches, a URI in another than the normal one, or a method that is nearly one of those that name things could
+    /// be meant to get round such a rule.
     fn is_enforced_for(&self, named: Named<'_>) -> bool {
         let enforced = |kind, name: &str| match self.find(kind, name) {
             Verdict::Rule(place, _) => self.is_enforced(place),
             Verdict::Closed(RuleId::BuiltIn) => self.has_enforced(kind),
             Verdict::Closed(_) | Verdict::Open => false,
         };
+        let evades = |uri: &str| !self.is_readable(uri) && self.has_enforced(Kind::Resource);
         match named {
-            Named::Name(kind, name) => enforced(kind, name),
-            Named::Uris(uris) => uris.iter().any(|uri| {
-                enforced(Kind::Resource, uri) || (!self.is_readable(uri) && self.has_enforced(Kind::Resource))
-            }),
-            Named::Method(method, _) => {
-                matches!(self.find_method(method), Verdict::Rule(place, _) if self.is_enforced(place))
+            // The expressions of a template are in braces, which no URI has.
+            Named::Name(Kind::Resource, text) => {
+                enforced(Kind::Resource, text) || evades(&text.replace(['{', '}'], "a"))
             }
+            Named::Name(kind, name) => enforced(kind, name),
+            Named::Uris(uris) => uris.iter().any(|uri| enforced(Kind::Resource, uri) || evades(uri)),
+            Named::Method(method, defined) => match self.find_method(method) {
+                Verdict::Rule(place, _) => self.is_enforced(place),
+                Verdict::Closed(_) | Verdict::Open => self.resembles_enforced(method, defined),
+            },
             Named::Nothing => false,
         }
     }

@@ -85,7 +85,7 @@ where
         Err(ReadFault::TooLarge) => {
             // A client that waits for `100 Continue` must not be invited to send it.
             if !parts.headers.contains_key(header::EXPECT) {
-                body::drain(body, body::DRAIN_BYTES_MAX);
+                body::drain(body);
             }
             Err(answer::text(StatusCode::PAYLOAD_TOO_LARGE, "The body is over 64 KiB."))
         }

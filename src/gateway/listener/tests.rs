@@ -94,7 +94,7 @@ async fn answer(
         }
         "/flood" => return Response::new(Flood(Dropped(tell, "flood ends")).boxed_unsync()),
         "/refuse" => {
-            body::drain(request.into_body(), body::DRAIN_BYTES_MAX);
+            body::drain(request.into_body());
             let mut refusal = Response::new(body::full("refused"));
             *refusal.status_mut() = StatusCode::UNAUTHORIZED;
             return refusal;
