@@ -6,7 +6,7 @@ use http::{HeaderMap, Method, header};
 use hyper::body::Incoming;
 
 use super::Gateway;
-use super::body::{BudgetFault, ReadFault};
+use super::body::{BudgetFault, DRAIN_BYTES_MAX, ReadFault};
 use super::http_sse::Address;
 use super::respond;
 use super::route::{Part, malformed};
@@ -32,7 +32,9 @@ impl Authenticated {
         let payload = match read {
             Ok(payload) => payload,
             Err(failure) => {
-                respond::drain(body, &head.headers);
+                // Whoever may send a body may send one that is too long, and must find the 413: so much again is read of it.
+                let bytes_max = gateway.limits.body_bytes_max.saturating_mul(2).max(DRAIN_BYTES_MAX);
+                respond::drain_up_to(body, &head.headers, bytes_max);
                 return Err(failure.into());
             }
         };

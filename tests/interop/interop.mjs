@@ -16,9 +16,10 @@ import { playConformance } from './conformance.mjs';
 import { playDemo, startDemo } from './demo.mjs';
 import { answering, freePort, listening, start, stopAll } from './programs.mjs';
 import { startRecorder } from './recorder.mjs';
+import { playSmuggling } from './smuggling.mjs';
 import { playSse } from './sse.mjs';
 
-const overall_secs_max = 420;
+const overall_secs_max = 600;
 
 const here = import.meta.dirname;
 
@@ -72,6 +73,7 @@ if (parts.length === 0 || parts.includes('conformance')) {
   demo ??= await startDemo();
   await playConformance(demo);
 }
+if (parts.length === 0 || parts.includes('smuggling')) await playSmuggling();
 finish();
 
 async function play() {

@@ -29,6 +29,8 @@ mod process; // the program itself
 #[cfg(test)]
 mod sessions; // session ids are worthless to anybody else
 #[cfg(test)]
+mod smuggling; // the corpus of requests that readers take differently
+#[cfg(test)]
 mod sse_transport; // HTTP+SSE: the stream, its address, and who may post there
 #[cfg(test)]
 mod streams; // events one by one, ends and breaks
