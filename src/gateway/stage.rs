@@ -181,7 +181,7 @@ impl Inspected {
     /// given for.
     pub fn authorize(self, trail: &mut Trail) -> Result<Authorized, Rejection> {
         let (policy, held) = (&self.route.policy, self.principal.scopes());
-        let decided: Vec<_> = self.asked.each().iter().map(|ask| policy.decide(held, &ask.operation)).collect();
+        let decided = policy.decide_each(held, self.asked.each().iter().map(|ask| &ask.operation));
         trail.decided(&decided);
         if decided.iter().all(Result::is_ok) {
             let permits = decided.into_iter().flatten().collect();

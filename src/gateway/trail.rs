@@ -174,7 +174,7 @@ impl Trail {
 
     /// What the request asks for.
     pub fn asked(&mut self, asked: &Asked) {
-        let words = |ask: &Ask| (cut(ask.operation.method()), ask.operation.name().map(cut));
+        let words = |ask: &Ask| (cut(ask.operation.method()), ask.operation.name().map(|name| cut(&name)));
         match asked {
             Asked::One(ask) => {
                 let (method, name) = words(ask);

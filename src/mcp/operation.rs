@@ -2,6 +2,8 @@
 //!
 //! A method that is not listed here must never become anything but `Other`, which is denied unless a rule names it.
 
+use std::borrow::Cow;
+
 use super::message::{Body, Field, INVALID_PARAMS, INVALID_REQUEST, Kind, Malformed, Message, MessageId, Params};
 use super::names;
 use super::revision::Revision;
@@ -149,18 +151,18 @@ impl Operation {
         }
     }
 
-    /// The tool, prompt or URI it names; `None` where it names several.
+    /// The tool, prompt or URI it names; of several URIs the first few, with spaces between.
     #[must_use]
-    pub fn name(&self) -> Option<&str> {
+    pub fn name(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::CallTool(name)
             | Self::GetPrompt(name)
             | Self::CompletePrompt(name)
             | Self::UseResource { uri: name, .. }
-            | Self::CompleteResource(name) => Some(name),
+            | Self::CompleteResource(name) => Some(name.into()),
             Self::Listen(uris) => match uris.as_slice() {
-                [uri] => Some(uri),
-                _ => None,
+                [] => None,
+                uris => Some(uris.get(..LISTED_MAX).unwrap_or(uris).join(" ").into()),
             },
             Self::Core(_) | Self::Response | Self::OpenStream | Self::EndSession | Self::Other { .. } => None,
         }
@@ -232,6 +234,9 @@ pub fn resembles_naming(method: &str, defined: bool) -> bool {
     let mut naming = names::NAMING_REQUESTS.iter();
     naming.any(|named| strict::folds_to(method, named) && !(defined && method == *named))
 }
+
+/// So many URIs are named.
+const LISTED_MAX: usize = 8;
 
 /// `method` as `methods` has it.
 fn defined(methods: &[&'static str], method: &str) -> Option<&'static str> {
@@ -456,7 +461,7 @@ mod tests {
     #[test]
     fn method_and_name_are_what_the_audit_record_shows() {
         let check = |operation: Operation, method: &str, name: Option<&str>| {
-            assert_eq!((operation.method(), operation.name()), (method, name));
+            assert_eq!((operation.method(), operation.name().as_deref()), (method, name));
         };
         let text = |text: &str| text.to_owned();
         check(Operation::CallTool(text("x")), "tools/call", Some("x"));
@@ -464,7 +469,7 @@ mod tests {
         check(Operation::UseResource { method: "resources/read", uri: text("a:b") }, "resources/read", Some("a:b"));
         check(Operation::Listen(vec![]), "subscriptions/listen", None);
         check(Operation::Listen(vec![text("a:b")]), "subscriptions/listen", Some("a:b"));
-        check(Operation::Listen(vec![text("a:b"), text("c:d")]), "subscriptions/listen", None);
+        check(Operation::Listen(vec![text("a:b"), text("c:d")]), "subscriptions/listen", Some("a:b c:d"));
         check(Operation::CompletePrompt(text("x")), "completion/complete", Some("x"));
         check(Operation::CompleteResource(text("a:b")), "completion/complete", Some("a:b"));
         check(Operation::Core("ping"), "ping", None);

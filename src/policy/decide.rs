@@ -1,6 +1,8 @@
 //! The one place where a request is permitted. Lists show an entry by the same rules, found by the same search; there is
 //! no other road from a name to a yes.
 
+use std::cell::OnceCell;
+
 use super::rule::{Effect, Kind, Policy, Verdict, Visibility};
 use super::uri;
 use crate::mcp::listing::Entry;
@@ -103,8 +105,22 @@ impl<'a> Named<'a> {
 impl Policy {
     /// Decides `operation` for a caller whose token carries `held`.
     pub fn decide(&self, held: &ScopeSet, operation: &Operation) -> Result<Permit, Denial> {
+        self.decide_one(held, &Kept::new(), operation)
+    }
+
+    /// Decides each operation of one request as if alone.
+    pub fn decide_each<'o>(
+        &self,
+        held: &ScopeSet,
+        operations: impl Iterator<Item = &'o Operation>,
+    ) -> Vec<Result<Permit, Denial>> {
+        let kept = Kept::new();
+        operations.map(|operation| self.decide_one(held, &kept, operation)).collect()
+    }
+
+    fn decide_one(&self, held: &ScopeSet, kept: &Kept, operation: &Operation) -> Result<Permit, Denial> {
         let named = Named::by(operation);
-        self.judge(held, named).or_else(|denial| {
+        self.judge(held, kept, named).or_else(|denial| {
             if self.enforces() || self.is_enforced_for(named) {
                 return Err(match self.hidden(named) {
                     Some(unknown) => Denial::Hidden { unknown, denial: Box::new(denial) },
@@ -117,7 +133,7 @@ impl Policy {
     }
 
     /// What the rules say, whether or not it is enforced.
-    fn judge(&self, held: &ScopeSet, named: Named<'_>) -> Result<Permit, Denial> {
+    fn judge(&self, held: &ScopeSet, kept: &Kept, named: Named<'_>) -> Result<Permit, Denial> {
         let mut needed = self.settings.required_scopes.clone();
         let mut lacking = (!self.grants_all(held, &needed)).then_some(RuleId::Required);
         let mut decided_by = None;
@@ -136,7 +152,7 @@ impl Policy {
             Some(rule) => {
                 // Where it is hidden nobody gets a challenge, and the time to make one would tell that there is something.
                 let hidden = self.hidden(named).is_some();
-                let challenge = if hidden { needed.clone() } else { self.challenge(held, &needed) };
+                let challenge = if hidden { needed.clone() } else { self.challenge(held, kept, &needed) };
                 Err(Denial::InsufficientScope { needed, challenge, rule })
             }
         }
@@ -263,12 +279,9 @@ impl Policy {
     /// What a client must ask for to get further without losing what it has: `needed`, then the scopes of this route that
     /// the token has. Its order comes from the file, not from the token: clients take a challenge that changes for
     /// progress, and one that stays for a loop.
-    fn challenge(&self, held: &ScopeSet, needed: &ScopeSet) -> ScopeSet {
+    fn challenge(&self, held: &ScopeSet, kept: &Kept, needed: &ScopeSet) -> ScopeSet {
         let mut challenge = needed.clone();
-        challenge.extend(self.named.iter().filter(|scope| held.contains(scope)));
-        let mut of_tools: Vec<&Scope> = held.iter().filter(|scope| self.is_of_a_tool(scope)).collect();
-        of_tools.sort_unstable_by_key(|scope| scope.as_str());
-        challenge.extend(of_tools);
+        challenge.extend(kept.get_or_init(|| self.kept(held)).iter());
         // A token whose broad scope this route does not name has the narrower ones that it does name.
         for scope in self.named.iter().filter(|scope| self.settings.hierarchy.grants(held, scope)) {
             if !self.settings.hierarchy.grants(&challenge, scope) {
@@ -276,6 +289,13 @@ impl Policy {
             }
         }
         challenge
+    }
+
+    /// The scopes of this route that the token has.
+    fn kept(&self, held: &ScopeSet) -> ScopeSet {
+        let mut of_tools: Vec<&Scope> = held.iter().filter(|scope| self.is_of_a_tool(scope)).collect();
+        of_tools.sort_unstable_by_key(|scope| scope.as_str());
+        self.named.iter().filter(|scope| held.contains(scope)).chain(of_tools).cloned().collect()
     }
 
     /// Whether a rule demands `scope` of some tool by a template with `{tool}`.
@@ -289,6 +309,9 @@ impl Policy {
         })
     }
 }
+
+/// The scopes of the route that the token has, found once for a request: a token may have very many.
+type Kept = OnceCell<ScopeSet>;
 
 /// What one rule demands of a caller beyond `required_scopes`.
 struct Demand {
