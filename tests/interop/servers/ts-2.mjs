@@ -100,8 +100,12 @@ function newServer() {
 async function call(server, name, given, { mcpReq, http }) {
   record(name);
   const text = (words) => ({ content: [{ type: 'text', text: words }] });
-  const elicit = (message) =>
-    mcpReq.elicitInput({ mode: 'form', message, requestedSchema: fixtures.elicitations[name] });
+  // On the stream of the call. What the SDK has for it by name would go to the GET stream, and be lost when that is not
+  // open yet: clients open it without waiting for it.
+  const elicit = (message) => {
+    const params = { mode: 'form', message, requestedSchema: fixtures.elicitations[name] };
+    return mcpReq.send({ method: 'elicitation/create', params });
+  };
   switch (name) {
     case 'test_tool_with_logging':
       await mcpReq.log('info', 'Tool execution started');
@@ -125,7 +129,8 @@ async function call(server, name, given, { mcpReq, http }) {
       return text('done');
     case 'test_sampling': {
       const messages = [{ role: 'user', content: { type: 'text', text: given.prompt } }];
-      const { content } = await mcpReq.requestSampling({ messages, maxTokens: 100 });
+      const params = { messages, maxTokens: 100 };
+      const { content } = await mcpReq.send({ method: 'sampling/createMessage', params });
       return text(`LLM response: ${content.text}`);
     }
     case 'test_elicitation':
