@@ -1,9 +1,9 @@
 // Unmodified servers behind the gateway, a real authorization server beside it, and real clients that know only a URL;
-// then the demo, which has all of that in one process (demo.mjs).
+// then the demo, which has all of that in one process (demo.mjs), and the conformance suite (conformance.mjs, suite.mjs).
 //
 // Starts everything on loopback, lets each client make its calls on each route, then judges what the client saw, what
-// reached the server and what the gateway recorded. Arguments: `gateway` or `demo`, to play that part alone. Exit
-// status: 0 every check held, 1 one failed. `run` installs.
+// reached the server and what the gateway recorded. Arguments: `gateway`, `demo`, `conformance` or `suite`, to play that
+// part alone. Exit status: 0 every check held, 1 one failed. `run` installs.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,8 +16,9 @@ import { playConformance } from './conformance.mjs';
 import { playDemo, startDemo } from './demo.mjs';
 import { answering, freePort, listening, start, stopAll } from './programs.mjs';
 import { startRecorder } from './recorder.mjs';
+import { playSuite } from './suite.mjs';
 
-const overall_secs_max = 420;
+const overall_secs_max = 600;
 
 const here = import.meta.dirname;
 
@@ -70,6 +71,7 @@ if (parts.length === 0 || parts.includes('conformance')) {
   demo ??= await startDemo();
   await playConformance(demo);
 }
+if (parts.length === 0 || parts.includes('suite')) await playSuite(folder);
 finish();
 
 async function play() {
