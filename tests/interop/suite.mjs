@@ -1,6 +1,6 @@
-// The server scenarios of MCP's conformance suite, against real SDK servers (servers/README.md), directly and through the
-// gateway: what passes directly passes through it, check by check. Two scenarios are about what the gateway itself does;
-// they pass through it before any server.
+// The server scenarios of MCP's conformance suite, against real SDK servers (servers/README.md), directly and through
+// the gateway: what passes directly passes through it, check by check. Two scenarios are about what the gateway itself
+// does; they pass through it before any server that speaks the revision.
 
 import { mkdirSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -32,7 +32,7 @@ const route = {
 export async function playSuite(folder) {
   const names = await scenariosOf();
   const direct = await startServers();
-  const { urls: through } = await startGatewayBefore(direct, folder, route);
+  const through = await startGatewayBefore(direct, join(folder, 'suite'), route);
   // A server has one visitor at a time: a change that one brings about is told to all.
   const rows = await inTurns(Object.keys(servers), async (name) => {
     const rows = [];
@@ -72,7 +72,8 @@ async function runSuite(url, revision, folder) {
   for (const run of readdirSync(folder)) {
     const scenario = /^server-(.*)-\d{4}-\d\d-\d\dT[\d-]+Z$/.exec(run)[1];
     scenarios.push(scenario);
-    for (const { id, name, status, errorMessage } of JSON.parse(readFileSync(join(folder, run, 'checks.json'), 'utf8'))) {
+    const file = join(folder, run, 'checks.json');
+    for (const { id, name, status, errorMessage } of JSON.parse(readFileSync(file, 'utf8'))) {
       // What only tells of an exchange is no check.
       if (status === 'INFO') continue;
       let key = `${scenario}: ${id} ${name}`;

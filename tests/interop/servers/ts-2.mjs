@@ -1,5 +1,5 @@
-// The conformance suite's fixtures (fixtures.json) on the TypeScript SDK, major version 2: revision 2026-07-28, and those
-// before it with sessions. It knows nothing of authorization. Arguments: PORT. See README.md.
+// The conformance suite's fixtures (fixtures.json) on the TypeScript SDK, major version 2: revision 2026-07-28, and
+// those before it with sessions. It knows nothing of authorization. Arguments: PORT. See README.md.
 
 import { randomBytes, randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
