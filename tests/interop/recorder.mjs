@@ -16,7 +16,8 @@ export async function startRecorder(port, isCut = () => false) {
     request.on('end', () => Object.assign(entry, describe(Buffer.concat(body).toString())));
 
     const { method, url: path, headers } = request;
-    const onward = send({ host: '127.0.0.1', port, method, path, headers }, (answer) => {
+    // A connection for each request: one that is kept may be closed by the server just when it is used again.
+    const onward = send({ host: '127.0.0.1', port, method, path, headers, agent: false }, (answer) => {
       response.writeHead(answer.statusCode, answer.headers);
       response.flushHeaders();
       entry.status = answer.statusCode;
