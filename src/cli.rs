@@ -14,7 +14,7 @@ use gatepost::config;
 #[cfg(feature = "demo")]
 use gatepost::demo;
 use gatepost::gateway::audit::AuditSink;
-use gatepost::gateway::settings::{Settings, Tls, UpstreamSettings};
+use gatepost::gateway::settings::{RouteSettings, Settings, Tls, Transport, UpstreamSettings};
 use gatepost::gateway::shutdown::Shutdown;
 use gatepost::gateway::{Gateway, Prepared};
 use gatepost::oauth::ids::Issuer;
@@ -102,6 +102,9 @@ pub(crate) fn run() -> ExitCode {
         }
         Command::Check { file } => with_file(&file, |path, settings| {
             let summary = summary(path, &settings);
+            for warning in warnings(&settings) {
+                eprintln!("{}: warning: {warning}", path.display());
+            }
             match Prepared::new(settings) {
                 Ok(_) => print_out(&summary),
                 Err(error) => unusable(path, &error),
@@ -169,7 +172,7 @@ fn serve(path: &Path, settings: Settings) -> ExitCode {
     if let Some(threads) = settings.threads {
         runtime.worker_threads(threads);
     }
-    let (listen, summary) = (settings.listen, summary(path, &settings));
+    let (listen, summary, warnings) = (settings.listen, summary(path, &settings), warnings(&settings));
     let prepared = match Prepared::new(settings) {
         Ok(prepared) => prepared,
         Err(error) => return unusable(path, &error),
@@ -182,6 +185,9 @@ fn serve(path: &Path, settings: Settings) -> ExitCode {
                 TcpListener::bind(listen).await.map_err(|error| format!("cannot listen on {listen}: {error}"))?;
             for line in summary.lines() {
                 tracing::info!("{line}");
+            }
+            for warning in warnings {
+                tracing::warn!("{warning}");
             }
             until_signalled(gateway, listener).await
         });
@@ -230,10 +236,22 @@ fn summary(path: &Path, settings: &Settings) -> String {
         let UpstreamSettings { https, authority, path, .. } = &route.upstream;
         let upstream = format!("{}://{authority}{path}", if *https { "https" } else { "http" });
         lines.push(format!("route {}: {}{} -> {upstream}", route.name, settings.public_url.as_str(), route.path));
+        if let Transport::HttpSse { message_path } = &route.transport {
+            lines.push(format!("  http_sse, messages to {}{message_path}", settings.public_url.as_str()));
+        }
         let tokens = |issuer: &Issuer| format!("  tokens of {} for {}", issuer.as_str(), route.resource.as_str());
         lines.extend(route.issuers.iter().map(tokens));
     }
     lines.join("\n")
+}
+
+/// What the file permits that its writer may not mean, a line each.
+fn warnings(settings: &Settings) -> Vec<String> {
+    let of_route = |route: &RouteSettings| {
+        let name = Arc::clone(&route.name);
+        route.policy.warnings().into_iter().map(move |warning| format!("route {name}: {warning}"))
+    };
+    settings.routes.iter().flat_map(of_route).collect()
 }
 
 fn start_logs(format: LogFormat, level: LevelFilter) {

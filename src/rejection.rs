@@ -2,24 +2,35 @@
 //! JSON-RPC code. The reason word is a public contract (header `Gatepost-Reason`, audit field, metric label). Nothing here
 //! tells a client what is wrong with its token: that goes to the audit record alone.
 
+mod json_rpc;
+
 use std::borrow::Cow;
 use std::fmt;
 
 use http::StatusCode;
-use serde::Serialize;
-use serde_json::value::RawValue;
 
-use crate::mcp::message::MessageId;
-use crate::mcp::revision::Revision;
-use crate::oauth::scope::{Scope, ScopeSet};
+use crate::mcp::message::{INVALID_PARAMS, MessageId};
+use crate::mcp::operation::Asked;
+use crate::oauth::scope::ScopeSet;
 
-/// A refusal: why, and the id of the request it answers where that was read.
+/// A refusal: why, and what it answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
     /// Why.
     pub cause: Cause,
-    /// The JSON-RPC `id` to answer with.
-    pub id: Option<MessageId>,
+    /// The requests that it answers.
+    pub answers: Answers,
+}
+
+/// The requests that a refusal answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answers {
+    /// None, or one whose id was not read.
+    Nothing,
+    /// One.
+    Request(MessageId),
+    /// Those of a batch, each with its own refusal; `None`: it would have been permitted alone.
+    Batch(Vec<(MessageId, Option<Denial>)>),
 }
 
 /// A decision of policy, or anything else that ends a request.
@@ -50,6 +61,22 @@ pub enum Denial {
         /// The revision does not define the method: 404 -32601.
         undefined_method: bool,
     },
+    /// Denied as if there were no such thing (`denial: hide`).
+    Hidden {
+        /// What there is none of.
+        unknown: Unknown,
+        /// Why, for the audit record alone.
+        denial: Box<Denial>,
+    },
+}
+
+/// What a server does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the kinds of names that MCP has")]
+pub enum Unknown {
+    Tool,
+    Prompt,
+    Resource,
 }
 
 /// Which rule decided.
@@ -166,7 +193,7 @@ impl From<Failure> for Cause {
 
 impl<T: Into<Cause>> From<T> for Rejection {
     fn from(cause: T) -> Self {
-        Self { cause: cause.into(), id: None }
+        Self { cause: cause.into(), answers: Answers::Nothing }
     }
 }
 
@@ -174,7 +201,45 @@ impl Rejection {
     /// The same refusal, answering the request `id`.
     #[must_use]
     pub fn with_id(self, id: Option<MessageId>) -> Self {
-        Self { id, ..self }
+        Self { answers: id.map_or(Answers::Nothing, Answers::Request), ..self }
+    }
+
+    /// The same refusal, answering every request of what was asked.
+    #[must_use]
+    pub fn answering(self, asked: &Asked) -> Self {
+        let answers = match asked {
+            Asked::One(ask) => ask.id.clone().map_or(Answers::Nothing, Answers::Request),
+            Asked::Batch(asks) => Answers::Batch(asks.iter().filter_map(|ask| Some((ask.id.clone()?, None))).collect()),
+        };
+        Self { answers, ..self }
+    }
+
+    /// The refusal of what was asked, from the denial of each message (`None`: permitted); at least one is denied. Of a
+    /// batch the worst denial gives the status, each request gets its own, and a challenge names the scopes of all: with
+    /// them none would be denied.
+    #[must_use]
+    pub fn of_denials(denials: Vec<Option<Denial>>, asked: &Asked) -> Self {
+        let worst = denials.iter().flatten().max_by_key(|denial| denial.gravity()).cloned();
+        let cause = match worst {
+            Some(Denial::InsufficientScope { mut needed, mut challenge, rule }) => {
+                for denial in denials.iter().flatten() {
+                    if let Denial::InsufficientScope { needed: more, challenge: wider, rule: _ } = denial {
+                        needed.extend(more.iter());
+                        challenge.extend(wider.iter());
+                    }
+                }
+                Denial::InsufficientScope { needed, challenge, rule }.into()
+            }
+            Some(denial) => denial.into(),
+            None => Failure::Internal { detail: "a refusal without a denial" }.into(),
+        };
+        match asked {
+            Asked::One(ask) => Self { cause, answers: Answers::Nothing }.with_id(ask.id.clone()),
+            Asked::Batch(asks) => {
+                let answers = asks.iter().zip(denials).filter_map(|(ask, denial)| Some((ask.id.clone()?, denial)));
+                Self { cause, answers: Answers::Batch(answers.collect()) }
+            }
+        }
     }
 
     /// The reason word: header, audit field, metric label.
@@ -192,8 +257,13 @@ impl Rejection {
     /// The JSON-RPC error code: that of the fault where JSON-RPC or MCP has one, else the HTTP status.
     #[must_use]
     pub fn code(&self) -> i32 {
-        let row = self.row();
-        row.code.unwrap_or_else(|| i32::from(row.status.as_u16()))
+        self.row().json_rpc_code()
+    }
+
+    /// Whether the answer must not show that the gateway refuses (`denial: hide`).
+    #[must_use]
+    pub fn is_hidden(&self) -> bool {
+        matches!(self.cause, Cause::Denial(Denial::Hidden { .. }))
     }
 
     /// How loud the log is about it.
@@ -206,11 +276,7 @@ impl Rejection {
     /// sent.
     #[must_use]
     pub fn message(&self) -> Cow<'static, str> {
-        let row = self.row();
-        match row.expected {
-            Some(expected) => format!("{}: {expected}", row.message).into(),
-            None => row.message.into(),
-        }
+        self.row().message()
     }
 
     /// What the audit record says beyond the reason word: the token's fault, the rule's place is in a field of its own.
@@ -218,43 +284,9 @@ impl Rejection {
     #[must_use]
     pub fn detail(&self) -> String {
         match &self.cause {
-            Cause::Denial(Denial::NotPermitted { undefined_method: true, .. }) => {
-                "the revision does not define the method".to_owned()
-            }
-            Cause::Denial(Denial::InsufficientScope { .. } | Denial::NotPermitted { .. }) => String::new(),
+            Cause::Denial(denial) => denial.detail().to_owned(),
             Cause::Failure(failure) => failure.detail(),
         }
-    }
-
-    /// The JSON-RPC error response (JSON-RPC 2.0 §5.1), the body of the answer. The `id` is left out where there is none.
-    #[must_use]
-    pub fn to_json_rpc(&self) -> Vec<u8> {
-        let scopes = match &self.cause {
-            Cause::Denial(Denial::InsufficientScope { challenge, .. }) => {
-                Some(challenge.iter().map(Scope::as_str).collect())
-            }
-            Cause::Denial(Denial::NotPermitted { .. }) | Cause::Failure(_) => None,
-        };
-        let requested = match &self.cause {
-            Cause::Failure(Failure::UnsupportedRevision { requested }) => Some(requested.as_str()),
-            Cause::Failure(_) | Cause::Denial(_) => None,
-        };
-        let response = ErrorResponse {
-            jsonrpc: "2.0",
-            id: self.id.as_ref().and_then(|id| serde_json::from_str(id.as_json()).ok()),
-            error: ErrorObject {
-                code: self.code(),
-                message: &self.message(),
-                data: ErrorData {
-                    reason: self.reason(),
-                    scopes,
-                    supported: requested.map(|_| [Revision::V2026_07_28.as_str()]),
-                    requested,
-                },
-            },
-        };
-        // Strings, numbers and an id that was read as JSON: nothing here can fail to be written.
-        serde_json::to_vec(&response).unwrap_or_default()
     }
 
     fn row(&self) -> Row {
@@ -303,6 +335,18 @@ impl Row {
     const fn expected(self, expected: &'static str) -> Self {
         Self { expected: Some(expected), ..self }
     }
+
+    fn message(&self) -> Cow<'static, str> {
+        match self.expected {
+            Some(expected) => format!("{}: {expected}", self.message).into(),
+            None => self.message.into(),
+        }
+    }
+
+    /// The code of the fault where JSON-RPC or MCP has one, else the HTTP status.
+    fn json_rpc_code(&self) -> i32 {
+        self.code.unwrap_or_else(|| i32::from(self.status.as_u16()))
+    }
 }
 
 impl Denial {
@@ -324,6 +368,62 @@ impl Denial {
                 "Method not found: this revision of MCP does not define it, and no rule of this gateway names it",
             )
             .code(METHOD_NOT_FOUND),
+            Self::Hidden { unknown, denial } => {
+                Row { status: StatusCode::OK, message: unknown.message(), ..denial.row() }.code(INVALID_PARAMS)
+            }
+        }
+    }
+
+    fn detail(&self) -> &'static str {
+        match self {
+            Self::NotPermitted { undefined_method: true, .. } => "the revision does not define the method",
+            Self::InsufficientScope { .. } | Self::NotPermitted { .. } => "",
+            Self::Hidden { denial, .. } => denial.detail(),
+        }
+    }
+
+    /// The reason word.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        self.row().reason
+    }
+
+    /// The rule that decided.
+    #[must_use]
+    pub fn rule(&self) -> RuleId {
+        match self {
+            Self::InsufficientScope { rule, .. } | Self::NotPermitted { rule, .. } => *rule,
+            Self::Hidden { denial, .. } => denial.rule(),
+        }
+    }
+
+    /// All scopes that the operation needs, where they would help.
+    #[must_use]
+    pub fn needed(&self) -> Option<&ScopeSet> {
+        match self {
+            Self::InsufficientScope { needed, .. } => Some(needed),
+            Self::NotPermitted { .. } => None,
+            Self::Hidden { denial, .. } => denial.needed(),
+        }
+    }
+
+    /// How far it is from being permitted.
+    pub(crate) fn gravity(&self) -> u8 {
+        match self {
+            Self::Hidden { .. } => 0,
+            Self::InsufficientScope { .. } => 1,
+            Self::NotPermitted { .. } => 2,
+        }
+    }
+}
+
+impl Unknown {
+    /// What servers say (MCP 2026-07-28, Tools, Prompts and Resources, Error Handling).
+    fn message(self) -> &'static str {
+        match self {
+            Self::Tool => "Unknown tool",
+            Self::Prompt => "Unknown prompt",
+            Self::Resource => "Resource not found",
         }
     }
 }
@@ -504,32 +604,6 @@ impl TokenFault {
             Self::Claim => "claim",
         }
     }
-}
-
-#[derive(Serialize)]
-struct ErrorResponse<'a> {
-    jsonrpc: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<&'a RawValue>,
-    error: ErrorObject<'a>,
-}
-
-#[derive(Serialize)]
-struct ErrorObject<'a> {
-    code: i32,
-    message: &'a str,
-    data: ErrorData<'a>,
-}
-
-#[derive(Serialize)]
-struct ErrorData<'a> {
-    reason: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scopes: Option<Vec<&'a str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    supported: Option<[&'static str; 1]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    requested: Option<&'a str>,
 }
 
 /// Every reason word with the statuses that it comes with, for the documents that list them.

@@ -89,7 +89,7 @@ impl Says {
         let held: ScopeSet = scopes.split_whitespace().map(scope).collect();
         let got = match self.0.routes[0].policy.decide(&held, operation) {
             Ok(_) => "permit".to_owned(),
-            Err(Denial::NotPermitted { .. }) => "never".to_owned(),
+            Err(Denial::NotPermitted { .. } | Denial::Hidden { .. }) => "never".to_owned(),
             Err(Denial::InsufficientScope { needed, .. }) => needed.to_string(),
         };
         assert_eq!(got, expect, "{operation:?} with {scopes:?}");

@@ -34,6 +34,12 @@ pub(super) fn limits(raw: &raw::Limits, checks: &mut Checks<'_>) -> Limits {
         ),
         // Reading is recursive: the stack bounds the depth.
         json_depth_max: checks.size(&at("json_depth_max"), raw.json_depth_max, 8..=128, default.json_depth_max),
+        batch_messages_max: checks.size(
+            &at("batch_messages_max"),
+            raw.batch_messages_max,
+            1..=1000,
+            default.batch_messages_max,
+        ),
         token_bytes_max: checks.size(
             &at("token_bytes_max"),
             raw.token_bytes_max,

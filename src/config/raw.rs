@@ -118,6 +118,12 @@ pub(super) struct Route {
     pub(super) path: String,
     /// The MCP server: its URL, or a map that begins with `url`.
     pub(super) upstream: Upstream,
+    /// How this server speaks to clients. Default: `streamable_http`.
+    #[serde(default)]
+    pub(super) transport: Transport,
+    /// With `http_sse`: the exact path that clients post their messages to, on `public_url`. Default: `path` and
+    /// `/message`.
+    pub(super) message_path: Option<String>,
     /// `scope` of the 401 challenge; `[]` leaves it out. Default: `required_scopes`.
     pub(super) challenge_scopes: Option<Vec<String>>,
     /// `scopes_supported` of the metadata. Default: every scope that `required_scopes` and the rules name; of one with
@@ -136,6 +142,14 @@ pub(super) struct Route {
     /// The scopes that any request on this route needs. Default: `[]`.
     #[serde(default)]
     pub(super) required_scopes: Vec<String>,
+    /// Whether what the rules refuse is refused, or recorded alone (`would_deny` in the audit log) and passed on.
+    /// Default: `enforce`.
+    #[serde(default)]
+    pub(super) mode: Mode,
+    /// How a refused tool, prompt or resource is answered; `hide` needs `visibility: granted`, `default: deny` and
+    /// `mode: enforce`. Default: `challenge`.
+    #[serde(default)]
+    pub(super) denial: Denial,
     /// What lists show. Default: `grantable`.
     #[serde(default)]
     pub(super) visibility: Visibility,
@@ -147,8 +161,49 @@ pub(super) struct Route {
     pub(super) rules: Vec<Rule>,
 }
 
+/// `routes[].transport`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Transport {
+    /// One endpoint for everything (MCP 2025-03-26 and later).
+    #[default]
+    StreamableHttp,
+    /// A stream and a path for messages (MCP 2024-11-05, HTTP with SSE).
+    HttpSse,
+}
+
+/// `routes[].mode`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Mode {
+    /// Refused.
+    #[default]
+    Enforce,
+    /// Recorded and passed on; lists are not filtered.
+    Report,
+}
+
+/// `routes[].denial`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Denial {
+    /// With 403, and with the scopes to ask for where they would help.
+    #[default]
+    Challenge,
+    /// As if it did not exist.
+    Hide,
+}
+
+/// `routes[].rules[].mode`.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RuleMode {
+    /// Refused, on a route that only reports too.
+    Enforce,
+}
+
 /// `routes[].visibility`.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Visibility {
     /// What the caller may use now or after a step-up.
@@ -161,7 +216,7 @@ pub(super) enum Visibility {
 }
 
 /// `routes[].default`.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Otherwise {
     /// Refused.
@@ -192,6 +247,8 @@ pub(super) struct Rule {
     pub(super) allow: Option<bool>,
     /// `true`: refused, whatever the scopes.
     pub(super) deny: Option<bool>,
+    /// `enforce`: what this rule refuses is refused with `mode: report` too. Default: the route's `mode`.
+    pub(super) mode: Option<RuleMode>,
 }
 
 /// `routes[].upstream`.
@@ -288,6 +345,8 @@ pub(super) struct Limits {
     pub(super) bodies_in_flight_bytes_max: Option<u64>,
     /// How deep the JSON of a message may nest. Default: `64`.
     pub(super) json_depth_max: Option<u64>,
+    /// The messages of a batch. Default: `50`.
+    pub(super) batch_messages_max: Option<u64>,
     /// An access token, in bytes. Default: `8192`.
     pub(super) token_bytes_max: Option<u64>,
     /// A JSON answer that must be filtered, and one event of a stream, in bytes. Default: `16777216`.

@@ -10,12 +10,12 @@ use http::uri::{Authority, PathAndQuery, Uri};
 use super::checks::Checks;
 use super::error::{closest, one_of, shown};
 use super::place::KeyPath;
-use super::{raw, rules};
+use super::{raw, rules, transport};
 use crate::gateway::settings::{RouteSettings, Timeouts, UpstreamSettings, UpstreamTls};
 use crate::gateway::tls;
 use crate::oauth::ids::{Audience, Issuer, PublicOrigin, ResourceUri};
 use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
-use crate::policy::rule::{Default as Otherwise, Visibility};
+use crate::policy::rule::{Default as Otherwise, Mode, Visibility};
 use crate::policy::{Policy, PolicySettings};
 use crate::token::{ClaimPath, IssuerSettings};
 
@@ -76,6 +76,7 @@ pub(super) fn routes(written: &[raw::Route], common: &Common<'_>, checks: &mut C
         }
         routes.extend(self::route(route, &path, resource, common, checks));
     }
+    transport::shared_paths(written, &list, checks);
     for (index, route) in written.iter().enumerate() {
         foreign_audiences(route, &list.index(index), &resources, checks);
     }
@@ -112,6 +113,7 @@ fn route(
 ) -> Option<RouteSettings> {
     let name = checks.value(&path.key("name"), &route.name, route_name(&route.name));
     let endpoint = checks.value(&path.key("path"), &route.path, endpoint_path(&route.path));
+    let transport = transport::transport(route, path, checks);
     let upstream = upstream(&route.upstream, &path.key("upstream"), common, checks);
     let audiences = checks.list(&path.key("audiences"), &route.audiences, Audience::parse);
     let issuers = issuers(route, path, common, checks);
@@ -120,6 +122,7 @@ fn route(
     let supported = route.scopes_supported.as_deref().map(|list| scopes(list, &path.key("scopes_supported"), checks));
     let allowed_origins = checks.list(&path.key("allowed_origins"), &route.allowed_origins, browser_origin);
     let rules = rules::rules(&route.rules, &path.key("rules"), checks);
+    hiding(route, path, checks);
     let (name, required_scopes) = (name?, required_scopes?);
     let policy = Policy::new(PolicySettings {
         route: Arc::clone(&name),
@@ -134,11 +137,17 @@ fn route(
             raw::Visibility::Granted => Visibility::Granted,
             raw::Visibility::All => Visibility::All,
         },
+        mode: match route.mode {
+            raw::Mode::Enforce => Mode::Enforce,
+            raw::Mode::Report => Mode::Report,
+        },
+        hides: route.denial == raw::Denial::Hide,
         hierarchy: Arc::clone(&common.hierarchy),
     });
     Some(RouteSettings {
         name,
         path: endpoint?,
+        transport: transport?,
         upstream: upstream?,
         resource: resource?,
         audiences: audiences?,
@@ -150,6 +159,24 @@ fn route(
     })
 }
 
+/// What is denied but stands in a list, or is refused to one caller and passed for another, is not hidden.
+fn hiding(route: &raw::Route, path: &KeyPath, checks: &mut Checks<'_>) {
+    if route.denial != raw::Denial::Hide {
+        return;
+    }
+    for (key, fits, needed) in [
+        ("visibility", route.visibility == raw::Visibility::Granted, "`visibility: granted`"),
+        ("default", route.default == raw::Otherwise::Deny, "`default: deny`"),
+        ("mode", route.mode == raw::Mode::Enforce, "`mode: enforce`"),
+    ] {
+        if !fits {
+            let found = format!("hide hides nothing beside this route's {key}");
+            let expected = format!("{needed} beside `denial: hide`, or `denial: challenge`");
+            checks.refuse(&path.key("denial"), found, expected);
+        }
+    }
+}
+
 fn route_name(text: &str) -> Result<Arc<str>, &'static str> {
     let is_word = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     if text.is_empty() || text.len() > 64 || !is_word {
@@ -158,7 +185,8 @@ fn route_name(text: &str) -> Result<Arc<str>, &'static str> {
     Ok(text.into())
 }
 
-fn endpoint_path(text: &str) -> Result<Arc<str>, &'static str> {
+/// A path that requests are compared with, byte for byte.
+pub(super) fn endpoint_path(text: &str) -> Result<Arc<str>, &'static str> {
     if !text.starts_with('/') {
         return Err("a path that begins with `/`");
     }

@@ -132,6 +132,8 @@ fn mismatch(tree: &Node, path: KeyPath, message: &str) -> Problem {
             let expected = match path.last_key() {
                 Some("visibility") => "one word: grantable, granted or all",
                 Some("default") => "one word: deny or allow",
+                Some("mode") => "one word: enforce or, of a route, report",
+                Some("denial") => "one word: challenge or hide",
                 Some(_) | None => in_plain_words(expected),
             };
             Problem::at(place, path, format!("{value} is not {}", first_clause(expected)), expected)

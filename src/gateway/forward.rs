@@ -16,18 +16,28 @@ use crate::token::{ClaimPath, Principal};
 impl Authorized {
     /// Sends the inspected bytes, once. A 401 or a redirect of the server's is not the client's to follow.
     pub async fn forward(self, gateway: &Gateway, trail: &mut Trail) -> Result<Forwarded, Rejection> {
-        let Self { inspected, _permit: permit } = self;
-        let Inspected { route, principal, head, payload, session, operation, request_id } = inspected;
-        let request = upstream_request(head, &route, &principal, session.as_ref(), gateway, &payload);
-        let answer = match route.upstream.send(request).await {
-            Ok(answer) => answer,
-            Err(failure) => return Err(Rejection::from(failure).with_id(request_id)),
-        };
-        drop((payload, permit));
-        trail.upstream_status(answer.status());
-        match checked(answer) {
-            Ok(answer) => Ok(Forwarded { route, principal, session, operation, request_id, answer }),
-            Err(failure) => Err(Rejection::from(failure).with_id(request_id)),
+        let Self { inspected, _permits: permits } = self;
+        let Inspected { route, principal, head, payload, session, address, asked } = inspected;
+        let part = head.part;
+        let mut request = upstream_request(head, &route, &principal, session.as_ref(), gateway, &payload);
+        if let Some(address) = &address {
+            address.expect(&asked).map_err(|failure| Rejection::from(failure).answering(&asked))?;
+            *request.uri_mut() = http::Uri::from(address.target.clone());
+        }
+        let sent = route.upstream.send(request).await;
+        drop((payload, permits));
+        let answer = sent.and_then(|answer| {
+            trail.upstream_status(answer.status());
+            checked(answer)
+        });
+        if let Some(address) = &address
+            && !answer.as_ref().is_ok_and(|answer| answer.status().is_success())
+        {
+            address.give_up(&asked);
+        }
+        match answer {
+            Ok(answer) => Ok(Forwarded { route, part, principal, session, asked, answer }),
+            Err(failure) => Err(Rejection::from(failure).answering(&asked)),
         }
     }
 }
@@ -59,7 +69,7 @@ fn upstream_request(
     gateway: &Gateway,
     payload: &Payload,
 ) -> Request<body::Body> {
-    let Head { method, headers, peer, authority } = head;
+    let Head { method, headers, peer, authority, part: _, query: _ } = head;
     let trusted = gateway.trusted_proxies.iter().any(|net| net.contains(&peer.address.ip().to_canonical()));
     let mut headers = clean(headers, &route.upstream_settings.identity, trusted);
     set_forwarded(&mut headers, &peer.address.ip().to_canonical().to_string(), &authority, gateway.public_https);

@@ -7,15 +7,17 @@ use hyper::body::Incoming;
 
 use super::Gateway;
 use super::body::{BudgetFault, ReadFault};
+use super::http_sse::Address;
 use super::respond;
-use super::route::malformed;
+use super::route::{Part, malformed};
 use super::session::Owner;
 use super::stage::{Authenticated, Head, Inspected, Payload, Session};
 use super::trail::Trail;
 use crate::mcp::headers::{self, HeaderFault};
-use crate::mcp::message::{self, Body, INVALID_PARAMS, INVALID_REQUEST, Kind, Malformed, MessageId, ReadLimits};
-use crate::mcp::operation::Operation;
+use crate::mcp::message::{self, Malformed, ReadLimits};
+use crate::mcp::operation::{Asked, Operation};
 use crate::mcp::revision::Revision;
+use crate::mcp::trace;
 use crate::rejection::{Failure, Rejection};
 use crate::token::Principal;
 
@@ -36,29 +38,23 @@ impl Authenticated {
         };
         drop(body);
         trail.body(payload.bytes.len());
-        let asked = if head.method == Method::POST {
-            inspect_message(&head.headers, &payload.bytes, gateway)?
+        let (revision, asked) = if head.method == Method::POST {
+            read_message(&mut head.headers, &payload.bytes, gateway)?
         } else {
             let revision = headers::revision_of(&head.headers).map_err(header_fault)?;
             let operation = if head.method == Method::GET { Operation::OpenStream } else { Operation::EndSession };
-            Asked { revision, operation, request_id: None }
+            (revision, Asked::bodiless(operation))
         };
-        trail.revision(asked.revision);
-        trail.operation(&asked.operation);
-        let Asked { revision, operation, request_id } = asked;
-        let session = match open_session(&mut head, revision, &principal, &route.name, gateway) {
-            Ok(session) => session,
-            Err(failure) => return Err(Rejection::from(failure).with_id(request_id)),
-        };
-        Ok(Inspected { route, principal, head, payload, session, operation, request_id })
+        trail.trace(trace::trace_of(&head.headers));
+        trail.revision(revision);
+        trail.asked(&asked);
+        let session = open_session(&mut head, revision, &principal, &route.name, gateway)
+            .map_err(|failure| Rejection::from(failure).answering(&asked))?;
+        let owner = Owner::of(&principal, &route.name);
+        let address = (head.part == Part::Messages).then(|| Address::of(head.query.as_deref(), owner, gateway));
+        let address = address.transpose().map_err(|failure| Rejection::from(failure).answering(&asked))?;
+        Ok(Inspected { route, principal, head, payload, session, address, asked })
     }
-}
-
-/// What a request asks for, and in which revision it says so.
-struct Asked {
-    revision: Option<Revision>,
-    operation: Operation,
-    request_id: Option<MessageId>,
 }
 
 async fn read_post(head: &Head, body: &mut Incoming, gateway: &Gateway) -> Result<Payload, Failure> {
@@ -100,18 +96,18 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Failure> {
     }
 }
 
-fn inspect_message(headers: &HeaderMap, bytes: &[u8], gateway: &Gateway) -> Result<Asked, Rejection> {
-    let limits = ReadLimits { depth_max: gateway.limits.json_depth_max, batch_max: BATCH_MAX };
+/// What the bytes ask for, and in which revision they or the headers say so.
+fn read_message(
+    headers: &mut HeaderMap,
+    bytes: &[u8],
+    gateway: &Gateway,
+) -> Result<(Option<Revision>, Asked), Rejection> {
+    let limits = ReadLimits { depth_max: gateway.limits.json_depth_max, batch_max: gateway.limits.batch_messages_max };
     let body = message::read(bytes, limits).map_err(malformed_message)?;
-    let Body::One(message) = &body else {
-        // Only MCP 2025-03-26 has batches.
-        let detail = "a batch; send one message a request";
-        return Err(Failure::MalformedMessage { code: INVALID_REQUEST, detail }.into());
-    };
     let revision = headers::check(headers, &body).map_err(header_fault)?;
-    let operation = Operation::of(message, revision).map_err(malformed_message)?;
-    let request_id = message.id.clone().filter(|_| message.kind == Kind::Request);
-    Ok(Asked { revision, operation, request_id })
+    let asked = Asked::of(&body, revision).map_err(malformed_message)?;
+    trace::propagate(headers, &body);
+    Ok((revision, asked))
 }
 
 /// Unseals the session id, and takes both session headers out of the head. They do not exist in 2026-07-28.
@@ -147,13 +143,10 @@ fn header_fault(fault: HeaderFault) -> Rejection {
     let (failure, id) = match fault {
         HeaderFault::Mismatch { detail, id } => (Failure::HeaderMismatch { detail }, id),
         HeaderFault::UnsupportedRevision { requested, id } => (Failure::UnsupportedRevision { requested }, id),
-        HeaderFault::Malformed { detail, id } => (Failure::MalformedMessage { code: INVALID_PARAMS, detail }, id),
+        HeaderFault::Malformed { code, detail, id } => (Failure::MalformedMessage { code, detail }, id),
     };
     Rejection::from(failure).with_id(id)
 }
-
-/// Elements of a batch that are read at all.
-const BATCH_MAX: usize = 50;
 
 #[cfg(test)]
 mod tests {

@@ -8,6 +8,7 @@ mod cors;
 pub mod fetch;
 pub mod filter;
 mod forward;
+pub mod http_sse;
 mod inspect;
 pub mod listener;
 mod pipeline;
@@ -32,6 +33,7 @@ use crate::token::clock::Clock;
 use audit::AuditSink;
 use body::BodyBudget;
 use fetch::HttpFetch;
+use http_sse::Streams;
 use route::Table;
 use session::SessionSeal;
 use settings::{Limits, Settings, Timeouts, Tls};
@@ -42,6 +44,7 @@ pub struct Gateway {
     table: Table,
     tokens: Validator,
     sessions: SessionSeal,
+    streams: Streams,
     bodies: BodyBudget,
     audit: AuditSink,
     clock: Clock,
@@ -86,6 +89,7 @@ impl Prepared {
             table,
             tokens,
             sessions,
+            streams: Streams::default(),
             bodies: BodyBudget::new(settings.limits.bodies_in_flight_bytes_max),
             audit,
             clock,

@@ -17,7 +17,9 @@ pub(super) fn rejection(rejection: &Rejection, route: Option<&Route>) -> Respons
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(REASON, HeaderValue::from_static(rejection.reason()));
+    if !rejection.is_hidden() {
+        headers.insert(REASON, HeaderValue::from_static(rejection.reason()));
+    }
     if let Some(challenge) = challenge(&rejection.cause, route) {
         headers.insert(header::WWW_AUTHENTICATE, challenge.render());
     }
@@ -79,7 +81,7 @@ fn challenge<'a>(cause: &'a Cause, route: Option<&'a Route>) -> Option<Challenge
             scope: Some(challenge),
             resource_metadata,
         }),
-        Cause::Denial(Denial::NotPermitted { .. }) | Cause::Failure(_) => None,
+        Cause::Denial(Denial::NotPermitted { .. } | Denial::Hidden { .. }) | Cause::Failure(_) => None,
     }
 }
 

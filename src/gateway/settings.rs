@@ -65,6 +65,8 @@ pub struct RouteSettings {
     pub name: Arc<str>,
     /// The exact path.
     pub path: Arc<str>,
+    /// How the server speaks to clients.
+    pub transport: Transport,
     /// The MCP server.
     pub upstream: UpstreamSettings,
     /// Its resource identifier.
@@ -81,6 +83,18 @@ pub struct RouteSettings {
     pub allowed_origins: Vec<String>,
     /// What it demands.
     pub policy: Policy,
+}
+
+/// How clients and server speak with one another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transport {
+    /// One endpoint for everything (MCP 2025-03-26 and later).
+    StreamableHttp,
+    /// GET on `path` opens a stream, messages are posted elsewhere (MCP 2024-11-05, HTTP with SSE).
+    HttpSse {
+        /// The exact path that they are posted to.
+        message_path: Arc<str>,
+    },
 }
 
 /// An MCP server.
@@ -136,6 +150,8 @@ pub struct Limits {
     pub bodies_in_flight_bytes_max: usize,
     /// JSON depth (64).
     pub json_depth_max: usize,
+    /// Messages of a batch (50).
+    pub batch_messages_max: usize,
     /// Access token, bytes (8 KiB).
     pub token_bytes_max: usize,
     /// A JSON answer that must be filtered, and one SSE event, bytes (16 MiB).
@@ -173,6 +189,7 @@ impl Default for Limits {
             body_bytes_max: 4 << 20,
             bodies_in_flight_bytes_max: 64 << 20,
             json_depth_max: 64,
+            batch_messages_max: 50,
             token_bytes_max: 8 << 10,
             answer_bytes_max: 16 << 20,
             connections_max: 10_000,

@@ -50,12 +50,12 @@ use hyper::body::Incoming;
 
 use super::Gateway;
 use super::body::Claim;
+use super::http_sse::Address;
 use super::listener::Peer;
 use super::respond;
-use super::route::Route;
+use super::route::{Part, Route};
 use super::trail::Trail;
-use crate::mcp::message::MessageId;
-use crate::mcp::operation::Operation;
+use crate::mcp::operation::Asked;
 use crate::oauth::bearer::{AccessToken, BearerFault};
 use crate::policy::Permit;
 use crate::rejection::{Failure, Rejection, TokenFault};
@@ -69,6 +69,10 @@ pub struct Head {
     pub(super) peer: Peer,
     /// The authority that the client used; one of ours.
     pub(super) authority: String,
+    /// What of its transport the endpoint is.
+    pub(super) part: Part,
+    /// The query, where it is the address of a message. All others are dropped.
+    pub(super) query: Option<String>,
 }
 
 /// A request to a known MCP endpoint, by an allowed method, from an allowed origin.
@@ -99,16 +103,17 @@ pub struct Inspected {
     pub(super) head: Head,
     pub(super) payload: Payload,
     pub(super) session: Option<Session>,
-    pub(super) operation: Operation,
-    pub(super) request_id: Option<MessageId>,
+    /// Where a message goes that came to a message path.
+    pub(super) address: Option<Address>,
+    pub(super) asked: Asked,
 }
 
-/// A request that policy permits, with its permit.
+/// A request that policy permits, with a permit for each of its messages.
 #[derive(Debug)]
 #[must_use]
 pub struct Authorized {
     pub(super) inspected: Inspected,
-    pub(super) _permit: Permit,
+    pub(super) _permits: Vec<Permit>,
 }
 
 /// A request that was sent to the server, and the head of the server's answer.
@@ -116,10 +121,10 @@ pub struct Authorized {
 #[must_use]
 pub struct Forwarded {
     pub(super) route: Arc<Route>,
+    pub(super) part: Part,
     pub(super) principal: Principal,
     pub(super) session: Option<Session>,
-    pub(super) operation: Operation,
-    pub(super) request_id: Option<MessageId>,
+    pub(super) asked: Asked,
     pub(super) answer: Response<Incoming>,
 }
 
@@ -170,14 +175,17 @@ impl Routed {
 }
 
 impl Inspected {
-    /// Asks policy. The permit stays with the request that it was given for.
+    /// Asks policy about each message; one that is refused refuses all. The permits stay with the request that they were
+    /// given for.
     pub fn authorize(self, trail: &mut Trail) -> Result<Authorized, Rejection> {
-        match self.route.policy.decide(self.principal.scopes(), &self.operation) {
-            Ok(permit) => {
-                trail.permitted(&permit);
-                Ok(Authorized { inspected: self, _permit: permit })
-            }
-            Err(denial) => Err(Rejection::from(denial).with_id(self.request_id)),
+        let (policy, held) = (&self.route.policy, self.principal.scopes());
+        let decided: Vec<_> = self.asked.each().iter().map(|ask| policy.decide(held, &ask.operation)).collect();
+        trail.decided(&decided);
+        if decided.iter().all(Result::is_ok) {
+            let permits = decided.into_iter().flatten().collect();
+            return Ok(Authorized { inspected: self, _permits: permits });
         }
+        let denials = decided.into_iter().map(Result::err).collect();
+        Err(Rejection::of_denials(denials, &self.asked))
     }
 }

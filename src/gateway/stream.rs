@@ -3,14 +3,13 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 
-use super::answer::Answer;
+use super::answer::{Answer, Lives};
 use super::body::{Body, BodyError};
 use super::shutdown::Shutdown;
 use super::trail::{End, Trail};
@@ -33,12 +32,17 @@ pub(super) fn audited(answer: Answer, mut trail: Trail, shutdown: &Shutdown) -> 
     })
 }
 
-/// What ends a stream that answers no request, and would never end by itself.
-async fn ends(lives: Duration, shutdown: Shutdown) -> End {
-    tokio::select! {
-        () = tokio::time::sleep(lives) => End::TokenExpired,
+/// What ends a stream that answers no request, and would never end by itself. One that carries the answers to others is
+/// given the time for those that it owes.
+async fn ends(lives: Lives, shutdown: Shutdown) -> End {
+    let end = tokio::select! {
+        () = tokio::time::sleep(lives.token) => End::TokenExpired,
         () = shutdown.requested() => End::ShuttingDown,
+    };
+    if let Some((awaited, answer_timeout)) = lives.answers {
+        drop(tokio::time::timeout(answer_timeout, awaited.settled()).await);
     }
+    end
 }
 
 type Ends = Pin<Box<dyn Future<Output = End> + Send>>;

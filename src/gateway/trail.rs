@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::audit::AuditSink;
 use super::listener::Peer;
-use crate::mcp::operation::Operation;
+use crate::mcp::operation::{Ask, Asked};
 use crate::mcp::revision::Revision;
 use crate::oauth::scope::ScopeSet;
 use crate::policy::Permit;
@@ -47,12 +47,17 @@ struct Record {
     time: String,
     event: &'static str,
     request_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<String>,
     peer: String,
     http_method: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     route: Option<String>,
     surface: &'static str,
     decision: &'static str,
+    /// The reason word of the refusal that a route which enforces would have given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    would_deny: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,6 +72,9 @@ struct Record {
     method: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
+    /// The messages of a batch.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    operations: Vec<Part>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scopes_held: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -81,6 +89,25 @@ struct Record {
     bytes_in: u64,
     bytes_out: u64,
     duration_ms: f64,
+}
+
+/// One message of a batch.
+#[derive(Debug, Default, Serialize)]
+struct Part {
+    method: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    /// Of this message alone: one that is refused refuses the batch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    would_deny: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scopes_needed: Option<String>,
 }
 
 /// Who called.
@@ -135,22 +162,63 @@ impl Trail {
         self.record.bytes_in = bytes as u64;
     }
 
+    /// The trace that the request belongs to.
+    pub fn trace(&mut self, trace_id: Option<&str>) {
+        self.record.trace_id = trace_id.map(str::to_owned);
+    }
+
     /// The revision that the request names.
     pub fn revision(&mut self, revision: Option<Revision>) {
         self.record.revision = revision.map(Revision::as_str);
     }
 
     /// What the request asks for.
-    pub fn operation(&mut self, operation: &Operation) {
-        self.record.method = Some(cut(operation.method()));
-        self.record.name = operation.name().map(cut);
+    pub fn asked(&mut self, asked: &Asked) {
+        let words = |ask: &Ask| (cut(ask.operation.method()), ask.operation.name().map(cut));
+        match asked {
+            Asked::One(ask) => {
+                let (method, name) = words(ask);
+                (self.record.method, self.record.name) = (Some(method), name);
+            }
+            Asked::Batch(asks) => {
+                self.record.method = Some("batch".to_owned());
+                let part = |(method, name)| Part { method, name, ..Part::default() };
+                self.record.operations = asks.iter().map(words).map(part).collect();
+            }
+        }
     }
 
-    /// Policy said yes.
-    pub fn permitted(&mut self, permit: &Permit) {
-        self.record.decision = "allowed";
-        self.record.rule = Some(permit.rule().to_string());
-        self.record.scopes_needed = Some(scopes(permit.needed()));
+    /// What policy said of each message. A refusal is recorded whole by `rejected`.
+    pub fn decided(&mut self, decided: &[Result<Permit, Denial>]) {
+        let permits = || decided.iter().flatten();
+        if permits().count() == decided.len() {
+            self.record.decision = "allowed";
+            let worst = permits().filter_map(Permit::would_deny).max_by_key(|denial| denial.gravity());
+            self.record.would_deny = worst.map(Denial::reason);
+        }
+        if self.record.operations.is_empty() {
+            if let Some(permit) = permits().next() {
+                self.record.rule = Some(permit.rule().to_string());
+                self.record.scopes_needed = Some(scopes(permit.needed()));
+            }
+            return;
+        }
+        for (part, decided) in self.record.operations.iter_mut().zip(decided) {
+            match decided {
+                Ok(permit) => {
+                    part.decision = Some("allowed");
+                    part.would_deny = permit.would_deny().map(Denial::reason);
+                    part.rule = Some(permit.rule().to_string());
+                    part.scopes_needed = Some(scopes(permit.needed()));
+                }
+                Err(denial) => {
+                    part.decision = Some("refused");
+                    part.reason = Some(denial.reason());
+                    part.rule = Some(denial.rule().to_string());
+                    part.scopes_needed = denial.needed().map(scopes);
+                }
+            }
+        }
     }
 
     /// The status of the server's answer.
@@ -164,14 +232,10 @@ impl Trail {
         let detail = rejection.detail();
         self.record.detail = (!detail.is_empty()).then(|| cut(&detail));
         match &rejection.cause {
-            Cause::Denial(Denial::InsufficientScope { needed, rule, .. }) => {
+            Cause::Denial(denial) => {
                 self.record.decision = "refused";
-                self.record.rule = Some(rule.to_string());
-                self.record.scopes_needed = Some(scopes(needed));
-            }
-            Cause::Denial(Denial::NotPermitted { rule, .. }) => {
-                self.record.decision = "refused";
-                self.record.rule = Some(rule.to_string());
+                self.record.rule = Some(denial.rule().to_string());
+                self.record.scopes_needed = denial.needed().map(scopes);
             }
             Cause::Failure(Failure::UpstreamProtocol { location, .. }) => {
                 self.record.location = location.as_deref().map(cut);

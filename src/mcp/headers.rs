@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderValue};
 
-use super::message::{Body, Field, Kind, Message, MessageId};
+use super::message::{Body, Field, INVALID_PARAMS, INVALID_REQUEST, Kind, Message, MessageId};
 use super::revision::Revision;
 
 /// Why the headers and the body do not go together.
@@ -29,8 +29,10 @@ pub enum HeaderFault {
         /// The request's id.
         id: Option<MessageId>,
     },
-    /// 400 `malformed_message`, -32602.
+    /// 400 `malformed_message`.
     Malformed {
+        /// -32600 or -32602.
+        code: i32,
         /// What was expected.
         detail: &'static str,
         /// The request's id.
@@ -43,8 +45,9 @@ pub enum HeaderFault {
 ///
 /// In this order: a revision that is not spoken, in the header or in `_meta` alone; header and `_meta` that disagree;
 /// `Mcp-Method` and `Mcp-Name`, which a request of 2026-07-28 must have and any other message may have; a request of
-/// 2026-07-28 without its revision in `_meta`. A batch is taken only if the version header is absent or 2025-03-26, no element names another revision,
-/// and no header claims to mirror it: one header cannot mirror several messages.
+/// 2026-07-28 without its revision in `_meta`. A batch is taken only if the version header is absent or 2025-03-26, the
+/// one revision that has batches, no element names 2026-07-28 or another revision than the header, and no header claims
+/// to mirror it: one header cannot mirror several messages.
 pub fn check(headers: &HeaderMap, body: &Body) -> Result<Option<Revision>, HeaderFault> {
     match body {
         Body::One(message) => check_message(headers, message).map_err(|fault| {
@@ -64,7 +67,7 @@ pub fn revision_of(headers: &HeaderMap) -> Result<Option<Revision>, HeaderFault>
 enum Fault {
     Mismatch(&'static str),
     Unsupported(String),
-    Malformed(&'static str),
+    Malformed(i32, &'static str),
 }
 
 impl Fault {
@@ -72,7 +75,7 @@ impl Fault {
         match self {
             Self::Mismatch(detail) => HeaderFault::Mismatch { detail, id },
             Self::Unsupported(requested) => HeaderFault::UnsupportedRevision { requested, id },
-            Self::Malformed(detail) => HeaderFault::Malformed { detail, id },
+            Self::Malformed(code, detail) => HeaderFault::Malformed { code, detail, id },
         }
     }
 }
@@ -84,8 +87,10 @@ fn check_message(headers: &HeaderMap, message: &Message) -> Result<Option<Revisi
     check_method(headers, message, required)?;
     check_name(headers, message, required)?;
     match message.params.meta_protocol_version {
-        Field::Absent if required => Err(Fault::Malformed("`params._meta` must name the protocol version")),
-        Field::Other => Err(Fault::Malformed("the protocol version in `params._meta` must be a string")),
+        Field::Absent if required => {
+            Err(Fault::Malformed(INVALID_PARAMS, "`params._meta` must name the protocol version"))
+        }
+        Field::Other => Err(Fault::Malformed(INVALID_PARAMS, NOT_TEXT)),
         Field::Absent | Field::Text(_) => Ok(revision),
     }
 }
@@ -95,11 +100,14 @@ fn check_batch(headers: &HeaderMap, messages: &[Message]) -> Result<Option<Revis
     for message in messages {
         agreed(header, message)?;
         if message.params.meta_protocol_version == Field::Other {
-            return Err(Fault::Malformed("the protocol version in `params._meta` must be a string"));
+            return Err(Fault::Malformed(INVALID_PARAMS, NOT_TEXT));
         }
     }
     if header.is_some_and(|revision| revision != Revision::V2025_03_26) {
-        return Err(Fault::Mismatch("a batch must not come with an MCP-Protocol-Version but 2025-03-26"));
+        return Err(Fault::Malformed(
+            INVALID_REQUEST,
+            "only revision 2025-03-26 has batches; send one message a request",
+        ));
     }
     if headers.contains_key(MCP_METHOD) || headers.contains_key(MCP_NAME) {
         return Err(Fault::Mismatch("Mcp-Method and Mcp-Name must not come with a batch"));
@@ -185,6 +193,8 @@ fn decoded(value: &HeaderValue) -> Option<Cow<'_, str>> {
     String::from_utf8(bytes).ok().map(Cow::Owned)
 }
 
+const NOT_TEXT: &str = "the protocol version in `params._meta` must be a string";
+
 const MCP_PROTOCOL_VERSION: &str = "mcp-protocol-version";
 const MCP_METHOD: &str = "mcp-method";
 const MCP_NAME: &str = "mcp-name";
@@ -226,7 +236,7 @@ mod tests {
             Ok(revision) => return revision.map_or("none", Revision::as_str).to_owned(),
             Err(HeaderFault::Mismatch { id, .. }) => ("-32020".to_owned(), id),
             Err(HeaderFault::UnsupportedRevision { requested, id }) => (format!("-32022 {requested}"), id),
-            Err(HeaderFault::Malformed { id, .. }) => ("-32602".to_owned(), id),
+            Err(HeaderFault::Malformed { code, id, .. }) => (code.to_string(), id),
         };
         format!("{code}{}", id.map_or(String::new(), |id| format!(" #{}", id.as_json())))
     }
@@ -413,9 +423,9 @@ mod tests {
         let version = ("MCP-Protocol-Version", "2025-03-26");
         check(&[], &[ping], "none");
         check(&[version], &[ping, ping], "2025-03-26");
-        check(&[OLD], &[ping], "-32020");
-        check(&[NEW], &[ping], "-32020");
-        check(&[("MCP-Protocol-Version", "2024-11-05")], &[ping], "-32020");
+        check(&[OLD], &[ping], "-32600");
+        check(&[NEW], &[ping], "-32600");
+        check(&[("MCP-Protocol-Version", "2024-11-05")], &[ping], "-32600");
         check(&[("MCP-Protocol-Version", "x")], &[ping], "-32022 x");
         check(&[version], &[ping, &call(META_NEW)], "-32020");
         check(&[], &[ping, &call(META_NEW)], "-32020");

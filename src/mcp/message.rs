@@ -54,7 +54,7 @@ pub struct Message {
     pub params: Params,
 }
 
-/// Members of `params` that decisions rest on. `Field::Absent`, `Field::Other` (present, of another JSON type) and
+/// Members of `params` that decisions rest on, and two that are noted. `Field::Absent`, `Field::Other` (present, of another JSON type) and
 /// `Field::Text` are kept apart: "missing or not a string" is refused, never defaulted.
 #[derive(Debug, Clone, Default)]
 pub struct Params {
@@ -73,6 +73,10 @@ pub struct Params {
     pub task_ids: bool,
     /// `params._meta["io.modelcontextprotocol/protocolVersion"]`.
     pub meta_protocol_version: Field,
+    /// `params._meta.traceparent`; decides nothing.
+    pub trace_parent: Field,
+    /// `params._meta.tracestate`; decides nothing.
+    pub trace_state: Field,
     /// `params.protocolVersion` of `initialize`.
     pub protocol_version: Field,
 }

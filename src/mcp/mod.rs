@@ -10,3 +10,4 @@ mod reading;
 pub mod revision;
 pub mod sse;
 pub mod strict;
+pub mod trace;

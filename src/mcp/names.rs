@@ -49,6 +49,10 @@ pub(super) enum Place {
     Meta,
     /// `params._meta["io.modelcontextprotocol/protocolVersion"]`.
     MetaProtocolVersion,
+    /// `params._meta.traceparent`.
+    TraceParent,
+    /// `params._meta.tracestate`.
+    TraceState,
     /// Anywhere else: read strictly, and left alone.
     Elsewhere,
 }
@@ -82,6 +86,8 @@ impl Place {
             | Self::Subscription
             | Self::TaskIds
             | Self::MetaProtocolVersion
+            | Self::TraceParent
+            | Self::TraceState
             | Self::Elsewhere => return Ok(Self::Elsewhere),
         };
         if let Some((_, place)) = defined.iter().find(|(defined, _)| *defined == name) {
@@ -99,7 +105,8 @@ impl Place {
         let is_folded = defined.iter().any(|(defined, _)| defined.eq_ignore_ascii_case(&folded));
         // pydantic and the JSON form of protobuf take `resource_subscriptions` for `resourceSubscriptions`. Where no
         // decision rests on the member, the other spelling is some extension's own.
-        let decisive = defined.iter().filter(|(_, place)| *place != Self::Elsewhere);
+        let open = [Self::Elsewhere, Self::TraceParent, Self::TraceState];
+        let decisive = defined.iter().filter(|(_, place)| !open.contains(place));
         let is_respelt = decisive.into_iter().any(|(defined, _)| strict::same_words(defined, &folded));
         // A server in JavaScript that copies members one by one makes those inside `__proto__` the message's own.
         let is_prototype = folded == "__proto__";
@@ -190,8 +197,8 @@ const META: &[(&str, Place)] = &[
     ("io.modelcontextprotocol/subscriptionId", Place::Elsewhere),
     ("io.modelcontextprotocol/related-task", Place::Elsewhere),
     ("progressToken", Place::Elsewhere),
-    ("traceparent", Place::Elsewhere),
-    ("tracestate", Place::Elsewhere),
+    ("traceparent", Place::TraceParent),
+    ("tracestate", Place::TraceState),
     ("baggage", Place::Elsewhere),
 ];
 

@@ -2,11 +2,72 @@
 //!
 //! A method that is not listed here must never become anything but `Other`, which is denied unless a rule names it.
 
-use super::message::{Field, INVALID_PARAMS, INVALID_REQUEST, Kind, Malformed, Message, Params};
+use super::message::{Body, Field, INVALID_PARAMS, INVALID_REQUEST, Kind, Malformed, Message, MessageId, Params};
 use super::names;
 use super::revision::Revision;
+use super::strict;
 
-/// What a request asks for. Everything that MCP defines without a variant here, and everything it does not
+/// What one HTTP request asks for.
+#[derive(Debug, Clone)]
+pub enum Asked {
+    /// One message, or none (GET, DELETE).
+    One(Ask),
+    /// The messages of a batch (MCP 2025-03-26, Base Protocol, Batching).
+    Batch(Vec<Ask>),
+}
+
+/// One message, as policy sees it.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// What it asks for.
+    pub operation: Operation,
+    /// The id of a request.
+    pub id: Option<MessageId>,
+}
+
+impl Asked {
+    /// What a request without a body asks for.
+    #[must_use]
+    pub fn bodiless(operation: Operation) -> Self {
+        Self::One(Ask { operation, id: None })
+    }
+
+    /// What `body` asks for; one message of a batch that is refused refuses all of it.
+    pub fn of(body: &Body, revision: Option<Revision>) -> Result<Self, Malformed> {
+        let ask = |message: &Message| {
+            let operation = Operation::of(message, revision)?;
+            Ok(Ask { operation, id: message.id.clone().filter(|_| message.kind == Kind::Request) })
+        };
+        match body {
+            Body::One(message) => ask(message).map(Self::One),
+            Body::Batch(messages) => match messages.iter().map(ask).collect() {
+                Ok(asks) => Ok(Self::Batch(asks)),
+                // It is the whole batch that is refused, not the one request.
+                Err(fault) => Err(Malformed { id: None, ..fault }),
+            },
+        }
+    }
+
+    /// Each message.
+    #[must_use]
+    pub fn each(&self) -> &[Ask] {
+        match self {
+            Self::One(ask) => std::slice::from_ref(ask),
+            Self::Batch(asks) => asks,
+        }
+    }
+
+    /// The id of a request that is alone.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&MessageId> {
+        match self {
+            Self::One(ask) => ask.id.as_ref(),
+            Self::Batch(_) => None,
+        }
+    }
+}
+
+/// What a message asks for. Everything that MCP defines without a variant here, and everything it does not
 /// define, is `Other`: permitted by a `methods` rule alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
@@ -156,6 +217,14 @@ impl Operation {
             Some(_) | None => Err("`params.ref.type` must be ref/prompt or ref/resource"),
         }
     }
+}
+
+/// Whether a server could take `method`, which became `Other`, for one that rules decide by what it names: it is one that the
+/// revision does not define, or one but for case and what cannot be seen.
+#[must_use]
+pub fn resembles_naming(method: &str, defined: bool) -> bool {
+    let mut naming = names::NAMING_REQUESTS.iter();
+    naming.any(|named| strict::folds_to(method, named) && !(defined && method == *named))
 }
 
 /// `method` as `methods` has it.

@@ -153,6 +153,8 @@ impl Draft {
             Place::TaskId => self.params.task_id = token.into(),
             Place::ProtocolVersion => self.params.protocol_version = token.into(),
             Place::MetaProtocolVersion => self.params.meta_protocol_version = token.into(),
+            Place::TraceParent => self.params.trace_parent = token.into(),
+            Place::TraceState => self.params.trace_state = token.into(),
             Place::Reference => self.params.reference = Some(Reference::default()),
             Place::ReferenceKind => self.reference(|reference| &mut reference.kind, token),
             Place::ReferenceName => self.reference(|reference| &mut reference.name, token),

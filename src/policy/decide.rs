@@ -6,16 +6,16 @@ use super::uri;
 use crate::mcp::listing::Entry;
 use crate::mcp::operation::Operation;
 use crate::oauth::scope::{Scope, ScopeSet};
-use crate::rejection::{Denial, RuleId};
+use crate::rejection::{Denial, RuleId, Unknown};
 
-/// That policy permits one operation. Not `Clone`; its fields are private and nothing outside this file makes one.
+/// That one operation may go on. Not `Clone`; its fields are private and nothing outside this file makes one.
 ///
 /// A permit cannot be written down:
 ///
 /// ```compile_fail
 /// use gatepost::policy::Permit;
 /// use gatepost::{oauth::scope::ScopeSet, rejection::RuleId};
-/// let permit = Permit { rule: RuleId::Required, needed: ScopeSet::default() };
+/// let permit = Permit { rule: RuleId::Required, needed: ScopeSet::default(), would_deny: None };
 /// ```
 ///
 /// it can only be got:
@@ -42,6 +42,7 @@ use crate::rejection::{Denial, RuleId};
 pub struct Permit {
     rule: RuleId,
     needed: ScopeSet,
+    would_deny: Option<Denial>,
 }
 
 impl Permit {
@@ -55,15 +56,72 @@ impl Permit {
     pub fn needed(&self) -> &ScopeSet {
         &self.needed
     }
+    /// What the route would answer if it did more than report (`mode: report`).
+    #[must_use]
+    pub fn would_deny(&self) -> Option<&Denial> {
+        self.would_deny.as_ref()
+    }
+}
+
+/// What an operation names, and rules decide by.
+#[derive(Clone, Copy)]
+enum Named<'a> {
+    /// A tool, a prompt, or a template.
+    Name(Kind, &'a str),
+    /// Resources.
+    Uris(&'a [String]),
+    /// A method outside the core set, and whether the revision defines it.
+    Method(&'a str, bool),
+    /// Nothing: `required_scopes` decide.
+    Nothing,
+}
+
+impl<'a> Named<'a> {
+    fn by(operation: &'a Operation) -> Self {
+        match operation {
+            Operation::CallTool(name) => Self::Name(Kind::Tool, name),
+            Operation::GetPrompt(name) | Operation::CompletePrompt(name) => Self::Name(Kind::Prompt, name),
+            Operation::UseResource { method: _, uri } => Self::Uris(std::slice::from_ref(uri)),
+            Operation::CompleteResource(text) => Self::Name(Kind::Resource, text),
+            Operation::Other { method, defined } => Self::Method(method, *defined),
+            Operation::Listen(uris) => Self::Uris(uris),
+            Operation::Core(_) | Operation::Response | Operation::OpenStream | Operation::EndSession => Self::Nothing,
+        }
+    }
+
+    /// What a server says to a name that it does not have.
+    fn unknown(self) -> Option<Unknown> {
+        match self {
+            Self::Name(Kind::Tool, _) => Some(Unknown::Tool),
+            Self::Name(Kind::Prompt, _) => Some(Unknown::Prompt),
+            Self::Name(Kind::Resource, _) | Self::Uris([_, ..]) => Some(Unknown::Resource),
+            Self::Uris([]) | Self::Method(..) | Self::Nothing => None,
+        }
+    }
 }
 
 impl Policy {
     /// Decides `operation` for a caller whose token carries `held`.
     pub fn decide(&self, held: &ScopeSet, operation: &Operation) -> Result<Permit, Denial> {
+        let named = Named::by(operation);
+        self.judge(held, named).or_else(|denial| {
+            if self.enforces() || self.is_enforced_for(named) {
+                return Err(match self.hidden(named) {
+                    Some(unknown) => Denial::Hidden { unknown, denial: Box::new(denial) },
+                    None => denial,
+                });
+            }
+            let (rule, needed) = (denial.rule(), denial.needed().cloned().unwrap_or_default());
+            Ok(Permit { rule, needed, would_deny: Some(denial) })
+        })
+    }
+
+    /// What the rules say, whether or not it is enforced.
+    fn judge(&self, held: &ScopeSet, named: Named<'_>) -> Result<Permit, Denial> {
         let mut needed = self.settings.required_scopes.clone();
         let mut lacking = (!self.grants_all(held, &needed)).then_some(RuleId::Required);
         let mut decided_by = None;
-        for demand in self.demands(operation) {
+        for demand in self.demands(named) {
             // A denial counts more than a lack of scope, found before it or not: no step-up would help.
             let demand = demand?;
             decided_by = decided_by.or(Some(demand.rule));
@@ -74,12 +132,19 @@ impl Policy {
             }
         }
         match lacking {
-            None => Ok(Permit { rule: decided_by.unwrap_or(RuleId::Required), needed }),
+            None => Ok(Permit { rule: decided_by.unwrap_or(RuleId::Required), needed, would_deny: None }),
             Some(rule) => {
-                let challenge = self.challenge(held, &needed);
+                // Where it is hidden nobody gets a challenge, and the time to make one would tell that there is something.
+                let hidden = self.hidden(named).is_some();
+                let challenge = if hidden { needed.clone() } else { self.challenge(held, &needed) };
                 Err(Denial::InsufficientScope { needed, challenge, rule })
             }
         }
+    }
+
+    /// What there is said to be none of, where the route hides what it denies.
+    fn hidden(&self, named: Named<'_>) -> Option<Unknown> {
+        named.unknown().filter(|_| self.settings.hides)
     }
 
     /// Whether a list shows `entry` to a caller whose token carries `held`. The same rules as `decide`.
@@ -104,20 +169,42 @@ impl Policy {
         }
     }
 
-    /// What `operation` demands beyond `required_scopes`, one thing after the other.
-    fn demands<'a>(&'a self, operation: &'a Operation) -> impl Iterator<Item = Result<Demand, Denial>> + 'a {
+    /// Whether a rule that decides one of these names is enforced where the route only reports. A name in a form that no
+    /// wildcard matches, a URI in another than the normal one, or a method that is nearly one of those that name things could
+    /// be meant to get round such a rule.
+    fn is_enforced_for(&self, named: Named<'_>) -> bool {
+        let enforced = |kind, name: &str| match self.find(kind, name) {
+            Verdict::Rule(place, _) => self.is_enforced(place),
+            Verdict::Closed(RuleId::BuiltIn) => self.has_enforced(kind),
+            Verdict::Closed(_) | Verdict::Open => false,
+        };
+        let evades = |uri: &str| !self.is_readable(uri) && self.has_enforced(Kind::Resource);
+        match named {
+            // The expressions of a template are in braces, which no URI has.
+            Named::Name(Kind::Resource, text) => {
+                enforced(Kind::Resource, text) || evades(&text.replace(['{', '}'], "a"))
+            }
+            Named::Name(kind, name) => enforced(kind, name),
+            Named::Uris(uris) => uris.iter().any(|uri| enforced(Kind::Resource, uri) || evades(uri)),
+            Named::Method(method, defined) => match self.find_method(method) {
+                Verdict::Rule(place, _) => self.is_enforced(place),
+                Verdict::Closed(_) | Verdict::Open => self.resembles_enforced(method, defined),
+            },
+            Named::Nothing => false,
+        }
+    }
+
+    /// What an operation demands beyond `required_scopes`, one thing after the other.
+    fn demands<'a>(&'a self, named: Named<'a>) -> impl Iterator<Item = Result<Demand, Denial>> + 'a {
         let mut uris: &[String] = &[];
-        let demand = match operation {
-            Operation::CallTool(name) => Some(self.demand(Kind::Tool, name)),
-            Operation::GetPrompt(name) | Operation::CompletePrompt(name) => Some(self.demand(Kind::Prompt, name)),
-            Operation::UseResource { method: _, uri } => Some(self.resource(uri)),
-            Operation::CompleteResource(text) => Some(self.demand(Kind::Resource, text)),
-            Operation::Other { method, defined } => Some(self.method(method, *defined)),
-            Operation::Listen(listed) => {
+        let demand = match named {
+            Named::Name(kind, name) => Some(self.demand(kind, name)),
+            Named::Method(method, defined) => Some(self.method(method, defined)),
+            Named::Uris(listed) => {
                 uris = listed;
                 None
             }
-            Operation::Core(_) | Operation::Response | Operation::OpenStream | Operation::EndSession => None,
+            Named::Nothing => None,
         };
         demand.into_iter().chain(uris.iter().map(|uri| self.resource(uri)))
     }
@@ -125,10 +212,14 @@ impl Policy {
     /// A resource by its URI, which must have one spelling only where a pattern tells URIs apart: else the server may read
     /// `repo://a/%73ecret` as what a rule denies.
     fn resource(&self, uri: &str) -> Result<Demand, Denial> {
-        if self.normal_uris && !uri::is_normal(uri) {
+        if !self.is_readable(uri) {
             return Err(never(RuleId::BuiltIn));
         }
         self.demand(Kind::Resource, uri)
+    }
+
+    fn is_readable(&self, uri: &str) -> bool {
+        !self.normal_uris || uri::is_normal(uri)
     }
 
     fn method(&self, method: &str, defined: bool) -> Result<Demand, Denial> {

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 
 use super::pattern::{Dialect, Pattern};
+use crate::mcp::operation;
+use crate::mcp::strict::folds_to;
 use crate::oauth::scope::{Scope, ScopeError, ScopeHierarchy, ScopeSet};
 use crate::rejection::RuleId;
 
@@ -11,7 +13,7 @@ use crate::rejection::RuleId;
 #[derive(Debug, Clone)]
 pub struct Policy {
     pub(super) settings: PolicySettings,
-    /// `scopes_named`, found once.
+    /// Every scope that the rules name, found once.
     pub(super) named: ScopeSet,
     /// Whether resource URIs must be in normal form: there is a pattern that a URI in another spelling could get round.
     pub(super) normal_uris: bool,
@@ -30,6 +32,10 @@ pub struct PolicySettings {
     pub default: Default,
     /// What lists show.
     pub visibility: Visibility,
+    /// Whether what is decided is enforced.
+    pub mode: Mode,
+    /// Whether names that are denied are answered like names that do not exist.
+    pub hides: bool,
     /// Which scopes imply which.
     pub hierarchy: Arc<ScopeHierarchy>,
 }
@@ -41,6 +47,8 @@ pub struct Rule {
     pub target: Target,
     /// What it demands.
     pub effect: Effect,
+    /// Whether it is enforced where the route only reports.
+    pub enforced: bool,
 }
 
 /// What a rule is about.
@@ -107,6 +115,15 @@ pub enum Default {
     Deny,
     /// `allow`.
     Allow,
+}
+
+/// `mode` of a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// What is denied is refused.
+    Enforce,
+    /// What is denied is recorded, and refused by rules that are enforced themselves alone.
+    Report,
 }
 
 /// `visibility`.
@@ -247,7 +264,7 @@ impl Policy {
     /// A policy of these parts.
     #[must_use]
     pub fn new(settings: PolicySettings) -> Self {
-        let named = scopes_named(&settings);
+        let named = scopes_named(&settings, true);
         let normal_uris = settings
             .rules
             .iter()
@@ -257,16 +274,77 @@ impl Policy {
     }
 
     /// Every scope that the rules name, in file order after `required_scopes`: the default of `scopes_supported`. Templates
-    /// count for exactly named tools alone.
+    /// count for exactly named tools alone, and not at all where names are hidden: everybody may read the list.
     #[must_use]
     pub fn scopes_named(&self) -> ScopeSet {
-        self.named.clone()
+        if self.settings.hides { scopes_named(&self.settings, false) } else { self.named.clone() }
     }
 
-    /// Whether lists are filtered on this route at all (`visibility` is not `all`).
+    /// Whether lists are filtered on this route at all: not with `visibility: all`, nor where it only reports.
     #[must_use]
     pub fn filters_lists(&self) -> bool {
-        self.settings.visibility != Visibility::All
+        self.settings.visibility != Visibility::All && self.enforces()
+    }
+
+    /// Whether what is decided is enforced: `mode` is not `report`.
+    #[must_use]
+    pub fn enforces(&self) -> bool {
+        self.settings.mode == Mode::Enforce
+    }
+
+    /// Whether a rule about this kind of name is enforced where the route only reports.
+    pub(super) fn has_enforced(&self, kind: Kind) -> bool {
+        self.settings.rules.iter().any(|rule| rule.enforced && !rule.target.patterns(kind).is_empty())
+    }
+
+    /// Whether the rule is enforced where the route only reports.
+    pub(super) fn is_enforced(&self, place: usize) -> bool {
+        self.settings.rules.get(place).is_some_and(|rule| rule.enforced)
+    }
+
+    /// Whether a server could take a method that no rule names for one that an enforced rule is about: that the revision
+    /// lacks it, or that it is in another case or ends in a NUL, keeps no server from running it.
+    pub(super) fn resembles_enforced(&self, method: &str, defined: bool) -> bool {
+        let mut enforced = self.settings.rules.iter().filter(|rule| rule.enforced).peekable();
+        (enforced.peek().is_some() && operation::resembles_naming(method, defined))
+            || enforced.flat_map(|rule| rule.target.methods()).any(|named| folds_to(method, named))
+    }
+
+    /// What whoever runs the route should know of it, a line each.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if !self.enforces() {
+            let also =
+                if self.settings.rules.iter().any(|rule| rule.enforced) { ", but by its enforced rules" } else { "" };
+            warnings.push(format!("mode: report: nothing is refused for want of a scope or of a rule{also}"));
+        }
+        if self.settings.hides
+            && let Some((wide, narrow)) = self.tellable()
+        {
+            warnings.push(format!(
+                "denial: hide: what {wide} permits and the server lacks gets the server's own answer, by which {narrow} \
+                 can be told to exist; name tools exactly, or without overlap"
+            ));
+        }
+        warnings
+    }
+
+    /// A wildcard that permits, and an earlier pattern that shares names with it: a denied one of these gets our answer, and
+    /// one that the server does not have its own.
+    fn tellable(&self) -> Option<(&str, &str)> {
+        let rules = &self.settings.rules;
+        [Kind::Tool, Kind::Prompt, Kind::Resource].into_iter().find_map(|kind| {
+            rules.iter().enumerate().filter(|(_, rule)| !matches!(rule.effect, Effect::Deny)).find_map(
+                |(place, rule)| {
+                    let wide = rule.target.patterns(kind).iter().filter(|pattern| !pattern.is_exact());
+                    wide.into_iter().find_map(|wide| {
+                        let mut earlier = rules.iter().take(place).flat_map(|rule| rule.target.patterns(kind));
+                        earlier.find(|narrow| wide.overlaps(narrow)).map(|narrow| (wide.as_str(), narrow.as_str()))
+                    })
+                },
+            )
+        })
     }
 
     /// What the rules say about the tool, prompt or resource `name`: the first rule that matches, else `default`.
@@ -298,12 +376,13 @@ impl Policy {
     }
 }
 
-fn scopes_named(settings: &PolicySettings) -> ScopeSet {
+/// `of_tools`: with those that hold the name of a tool.
+fn scopes_named(settings: &PolicySettings, of_tools: bool) -> ScopeSet {
     let mut named = settings.required_scopes.clone();
     for rule in &settings.rules {
         let exact =
             || rule.target.patterns(Kind::Tool).iter().filter(|pattern| pattern.is_exact()).map(Pattern::as_str);
-        for template in rule.effect.scopes() {
+        for template in rule.effect.scopes().iter().filter(|template| of_tools || !template.names_tool()) {
             if template.names_tool() {
                 let rendered = exact().filter_map(|tool| template.render(&settings.route, Some(tool)).ok());
                 rendered.for_each(|scope| named.insert(scope));

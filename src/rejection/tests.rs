@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::mcp::message;
+use crate::oauth::scope::Scope;
 
 fn set(text: &str) -> ScopeSet {
     text.split_whitespace().map(|scope| Scope::parse(scope).unwrap()).collect()
@@ -192,4 +193,72 @@ fn rules_are_named_as_in_the_file() {
     check(RuleId::Rule(3), "rules[3]");
     check(RuleId::Default, "default");
     check(RuleId::BuiltIn, "built_in");
+}
+
+fn batch(json: &str) -> Asked {
+    let limits = message::ReadLimits { depth_max: 8, batch_max: 8 };
+    Asked::of(&message::read(json.as_bytes(), limits).unwrap(), None).unwrap()
+}
+
+/// Three messages, the middle one without an id.
+const BATCH: &str = r#"[{"jsonrpc":"2.0","id":1,"method":"ping"},{"jsonrpc":"2.0","method":"notifications/initialized"},
+    {"jsonrpc":"2.0","id":"b","method":"ping"}]"#;
+
+#[test]
+fn a_batch_is_refused_by_its_worst_message_and_each_request_is_answered() {
+    let other = || Denial::InsufficientScope { needed: set("mcp z"), challenge: set("mcp z"), rule: RuleId::Rule(2) };
+    let check = |denials: Vec<Option<Denial>>, reason: &str, codes: [i32; 2]| {
+        let rejection = Rejection::of_denials(denials, &batch(BATCH));
+        assert_eq!(rejection.reason(), reason);
+        let body: Value = serde_json::from_slice(&rejection.to_json_rpc()).unwrap();
+        let got: Vec<_> =
+            body.as_array().unwrap().iter().map(|part| (part["id"].clone(), part["error"]["code"].clone())).collect();
+        assert_eq!(got, [(json!(1), json!(codes[0])), (json!("b"), json!(codes[1]))]);
+        rejection
+    };
+    let of_all = check(vec![Some(insufficient()), None, Some(other())], "insufficient_scope", [403, 403]);
+    let Cause::Denial(Denial::InsufficientScope { needed, challenge, .. }) = &of_all.cause else { panic!() };
+    let both = [needed, challenge].map(|set| set.iter().map(Scope::as_str).collect::<Vec<_>>().join(" "));
+    assert_eq!(
+        both.map(|text| text.split(' ').map(str::to_owned).collect::<std::collections::BTreeSet<_>>()),
+        [["b", "mcp", "z"].map(str::to_owned).into(), ["a", "b", "mcp", "z"].map(str::to_owned).into()]
+    );
+    check(vec![Some(insufficient()), None, Some(never(false))], "not_permitted", [403, 403]);
+    let not_sent = check(vec![None, None, Some(never(false))], "not_permitted", [403, 403]);
+    let body: Value = serde_json::from_slice(&not_sent.to_json_rpc()).unwrap();
+    assert_eq!(body[0]["error"]["message"], "Not sent on: another message of this batch was refused");
+    check(vec![None, Some(never(false)), None], "not_permitted", [403, 403]);
+    let hidden = || Denial::Hidden { unknown: Unknown::Tool, denial: Box::new(never(false)) };
+    let hidden = check(vec![None, None, Some(hidden())], "not_permitted", [-32600, -32602]);
+    assert_eq!(hidden.status(), 200);
+    assert!(!String::from_utf8(hidden.to_json_rpc()).unwrap().contains("reason"));
+}
+
+#[test]
+fn a_failure_answers_every_request_of_a_batch() {
+    let answers = |json: &str| {
+        let rejection = Rejection::from(Failure::SessionNotFound).answering(&batch(json));
+        serde_json::from_slice::<Value>(&rejection.to_json_rpc()).unwrap()
+    };
+    let body = answers(BATCH);
+    assert_eq!(
+        body.as_array().unwrap().iter().map(|part| part["id"].clone()).collect::<Vec<_>>(),
+        [json!(1), json!("b")]
+    );
+    let silent = answers(r#"[{"jsonrpc":"2.0","method":"notifications/initialized"}]"#);
+    assert_eq!((&silent["id"], &silent["error"]["data"]["reason"]), (&Value::Null, &json!("session_not_found")));
+}
+
+#[test]
+fn what_is_hidden_is_answered_as_by_a_server_that_lacks_it() {
+    let check = |unknown: Unknown, denial: Denial, message: &str| {
+        let rejection = Rejection::from(Denial::Hidden { unknown, denial: Box::new(denial) }).with_id(Some(id("7")));
+        let expect = format!(r#"{{"jsonrpc":"2.0","id":7,"error":{{"code":-32602,"message":"{message}"}}}}"#);
+        assert_eq!(String::from_utf8(rejection.to_json_rpc()).unwrap(), expect);
+        assert_eq!(rejection.status(), 200);
+    };
+    check(Unknown::Tool, never(false), "Unknown tool");
+    check(Unknown::Tool, insufficient(), "Unknown tool");
+    check(Unknown::Prompt, never(false), "Unknown prompt");
+    check(Unknown::Resource, insufficient(), "Resource not found");
 }

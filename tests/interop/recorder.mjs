@@ -3,13 +3,13 @@
 
 import { createServer, request as send } from 'node:http';
 
-// Starts one before the server on `port`. `seen` grows by {method, rpc, name, headers, status, last_at, pieces} for
-// each request: last_at is when the last piece of the answer passed, pieces how many have. Where `isCut(entry)`, the
-// answer is broken off before its next piece.
+// Starts one before the server on `port`. `seen` grows by {method, path, rpc, name, headers, status, last_at, pieces}
+// for each request: last_at is when the last piece of the answer passed, pieces how many have. Where `isCut(entry)`,
+// the answer is broken off before its next piece.
 export async function startRecorder(port, isCut = () => false) {
   const seen = [];
   const server = createServer((request, response) => {
-    const entry = { method: request.method, headers: request.headers, pieces: 0 };
+    const entry = { method: request.method, path: request.url, headers: request.headers, pieces: 0 };
     seen.push(entry);
     const body = [];
     request.on('data', (chunk) => body.push(chunk));

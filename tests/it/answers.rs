@@ -283,7 +283,7 @@ async fn malformed_message() {
     let mut world = World::standard().await;
     for (body, code, id) in [
         ("no json", -32700, None),
-        (r#"[{"jsonrpc":"2.0","id":7,"method":"ping"}]"#, -32600, None),
+        (r#"[{"jsonrpc":"2.0","id":7,"method":"ping"},7]"#, -32600, None),
         (r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{}}"#, -32602, Some(json!(7))),
     ] {
         let reply = world.client.post(PATH, body).token(&world.token("mcp")).send().await;

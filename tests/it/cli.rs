@@ -116,6 +116,35 @@ fn check_says_what_a_good_file_amounts_to() {
 }
 
 #[test]
+fn check_warns_of_what_is_not_enforced_or_not_hidden() {
+    let minimal = std::fs::read_to_string("config/minimal.yaml").unwrap();
+    let (head, rules) = minimal.split_once("    rules:").unwrap();
+    let report = temporary("report.yaml", &format!("{head}    mode: report\n    rules:{rules}"));
+    check(
+        &["check", "--config", report.to_str().unwrap()],
+        0,
+        &["warning: route ", "mode: report: nothing is refused"],
+    );
+    let hide = format!(
+        "{head}    denial: hide\n    visibility: granted\n    rules: [{{tools: [wipe], deny: true}}, {{tools: [\"*\"], allow: true}}]\n"
+    );
+    let hide = temporary("hide.yaml", &hide);
+    check(
+        &["check", "--config", hide.to_str().unwrap()],
+        0,
+        &["warning: route ", "denial: hide: what * permits", "wipe"],
+    );
+}
+
+#[test]
+fn check_says_where_messages_of_the_old_transport_go() {
+    let minimal = std::fs::read_to_string(root().join("config/minimal.yaml")).unwrap();
+    let file = temporary("sse.yaml", &minimal.replace("    upstream:", "    transport: http_sse\n    upstream:"));
+    let lines = ["http_sse, messages to http://127.0.0.1:8080/mcp/message"];
+    check(&["check", "--config", file.to_str().unwrap()], 0, &lines);
+}
+
+#[test]
 fn check_and_run_refuse_a_broken_file_alike() {
     let file = temporary("typo.yaml", "listn: 127.0.0.1:1\nauthorization_servers: []\nroutes: []\n");
     let path = file.to_str().unwrap();

@@ -7,6 +7,8 @@ mod support; // the fakes, the gateway, the client, and the invariants
 #[cfg(test)]
 mod answers; // every reason word with its whole answer
 #[cfg(test)]
+mod batches; // several messages in one body
+#[cfg(test)]
 mod bodies; // what cannot be inspected is never forwarded
 #[cfg(test)]
 mod cli; // the binary as a process, and the README's commands
@@ -19,9 +21,13 @@ mod keys; // issuers that are down, broken, or change their keys
 #[cfg(test)]
 mod lists; // an entry that policy hides, on every road to the client
 #[cfg(test)]
+mod modes; // routes that report, and routes that hide
+#[cfg(test)]
 mod process; // the program itself
 #[cfg(test)]
 mod sessions; // session ids are worthless to anybody else
+#[cfg(test)]
+mod sse_transport; // HTTP+SSE: the stream, its address, and who may post there
 #[cfg(test)]
 mod streams; // events one by one, ends and breaks
 #[cfg(test)]

@@ -45,6 +45,27 @@ async fn the_answer_arrives_byte_for_byte() {
     world.finish().await;
 }
 
+#[tokio::test]
+async fn the_trace_context_of_meta_reaches_the_server_as_headers_too() {
+    let mut world = World::standard().await;
+    let in_meta = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let in_header = "00-11111111111111111111111111111111-2222222222222222-01";
+    let params = json!({"name": "get_x", "_meta": {"traceparent": in_meta, "tracestate": "a=1"}});
+    let call = || world.client.call(PATH, "tools/call", &params).token(&world.token("mcp tools:read"));
+    world.mcp.permit(2);
+    call().send().await.passed();
+    let seen = world.mcp.next().await;
+    assert_eq!((seen.header("traceparent"), seen.header("tracestate")), (Some(in_meta), Some("a=1")));
+    assert_eq!(seen.json()["params"], params);
+    call().header("traceparent", in_header).send().await.passed();
+    let seen = world.mcp.next().await;
+    assert_eq!((seen.header("traceparent"), seen.header("tracestate")), (Some(in_header), None));
+    for trace in ["0af7651916cd43dd8448eb211c80319c", "11111111111111111111111111111111"] {
+        assert_eq!(world.record().await["trace_id"], trace);
+    }
+    world.finish().await;
+}
+
 /// The scopes that a caller with these scopes is asked for when calling a tool; empty when the call is permitted.
 async fn call(world: &World, scope: &str, tool: &str) -> String {
     let before = world.mcp.arrived();

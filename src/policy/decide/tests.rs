@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::oauth::scope::ScopeHierarchy;
 use crate::policy::pattern::{Dialect, Pattern};
-use crate::policy::rule::{Default, PolicySettings, Rule, ScopeTemplate, Target};
+use crate::policy::rule::{Default, Mode, PolicySettings, Rule, ScopeTemplate, Target};
 
 fn set(text: &str) -> ScopeSet {
     text.split_whitespace().map(|scope| Scope::parse(scope).unwrap()).collect()
@@ -15,6 +15,7 @@ fn set(text: &str) -> ScopeSet {
 
 /// `tools get_* list_* : github:read`, `… : any a b`, `… : deny`, `… : allow`.
 fn rule(text: &str) -> Rule {
+    let (text, enforced) = text.strip_suffix(" enforced").map_or((text, false), |text| (text, true));
     let (target, effect) = text.split_once(" : ").unwrap();
     let (kind, names) = target.split_once(' ').unwrap();
     let patterns = |dialect| names.split(' ').map(|name| Pattern::parse(name, dialect).unwrap()).collect();
@@ -33,10 +34,15 @@ fn rule(text: &str) -> Rule {
             ("none", "") => Effect::AllOf(Vec::new()),
             _ => Effect::AllOf(templates(effect)),
         },
+        enforced,
     }
 }
 
 fn policy(default: Default, visibility: Visibility, rules: &[&str]) -> Policy {
+    policy_that(Mode::Enforce, false, default, visibility, rules)
+}
+
+fn policy_that(mode: Mode, hides: bool, default: Default, visibility: Visibility, rules: &[&str]) -> Policy {
     let edges = [("github:admin", "github:write"), ("github:write", "github:read")];
     let edges = edges.map(|(broad, narrow)| (Scope::parse(broad).unwrap(), vec![Scope::parse(narrow).unwrap()]));
     Policy::new(PolicySettings {
@@ -45,6 +51,8 @@ fn policy(default: Default, visibility: Visibility, rules: &[&str]) -> Policy {
         rules: rules.iter().map(|text| rule(text)).collect(),
         default,
         visibility,
+        mode,
+        hides,
         hierarchy: Arc::new(ScopeHierarchy::new(edges).unwrap()),
     })
 }
@@ -66,13 +74,23 @@ const RULES: &[&str] = &[
     "methods acme/wipe : deny",
 ];
 
-/// What came of it: `permit <rule>: <needed>`, `lack <rule>: <needed> | <challenge>`, `never <rule>`, `undefined <rule>`.
+/// What came of it: `permit <rule>: <needed>`, `lack <rule>: <needed> | <challenge>`, `never <rule>`, `undefined <rule>`;
+/// before it `report: ` where it is not enforced, `unknown <what>: ` where it is hidden.
 fn outcome(policy: &Policy, held: &str, operation: &Operation) -> String {
+    fn denied(denial: &Denial) -> String {
+        match denial {
+            Denial::InsufficientScope { needed, challenge, rule } => format!("lack {rule}: {needed} | {challenge}"),
+            Denial::NotPermitted { rule, undefined_method: false } => format!("never {rule}"),
+            Denial::NotPermitted { rule, undefined_method: true } => format!("undefined {rule}"),
+            Denial::Hidden { unknown, denial } => format!("unknown {unknown:?}: {}", denied(denial)),
+        }
+    }
     match policy.decide(&set(held), operation) {
-        Ok(permit) => format!("permit {}: {}", permit.rule(), permit.needed()),
-        Err(Denial::InsufficientScope { needed, challenge, rule }) => format!("lack {rule}: {needed} | {challenge}"),
-        Err(Denial::NotPermitted { rule, undefined_method: false }) => format!("never {rule}"),
-        Err(Denial::NotPermitted { rule, undefined_method: true }) => format!("undefined {rule}"),
+        Ok(permit) => match permit.would_deny() {
+            None => format!("permit {}: {}", permit.rule(), permit.needed()),
+            Some(denial) => format!("report: {}", denied(denial)),
+        },
+        Err(denial) => denied(&denial),
     }
 }
 
@@ -86,6 +104,10 @@ fn resource(uri: &str) -> Operation {
 
 fn other(method: &str, defined: bool) -> Operation {
     Operation::Other { method: method.to_owned(), defined }
+}
+
+fn complete(uri: &str) -> Operation {
+    Operation::CompleteResource(uri.to_owned())
 }
 
 fn listen(uris: &[&str]) -> Operation {
@@ -371,6 +393,13 @@ fn scopes_named_are_those_of_the_file_in_its_order() {
     assert_eq!(named, "mcp github:read github:write github:merge github:admin x:two x:one");
 }
 
+#[test]
+fn a_route_that_hides_names_no_tool_in_its_scopes() {
+    let rules = ["tools launch : tool:{tool}", "tools look : x:look"];
+    let policy = policy_that(Mode::Enforce, true, Default::Deny, Visibility::Granted, &rules);
+    assert_eq!(policy.scopes_named().to_string(), "mcp x:look");
+}
+
 proptest! {
     /// What a list shows as granted is what a call gets, and what it shows as grantable is what some scope opens.
     #[test]
@@ -412,4 +441,103 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_route_that_reports_passes_on_what_its_rules_refuse() {
+    let rules = [
+        "tools get_* : github:read",
+        "tools wipe_* : deny enforced",
+        "tools pay : x:pay enforced",
+        "resources repo://a/secret : deny enforced",
+        "methods acme/wipe : deny enforced",
+        "methods acme/reindex : x:index",
+    ];
+    let policy = policy_that(Mode::Report, false, Default::Deny, Visibility::Granted, &rules);
+    let check = |held: &str, operation: Operation, expect: &str| {
+        assert_eq!(outcome(&policy, held, &operation), expect, "{operation:?}");
+    };
+    check("mcp github:read", tool("get_x"), "permit rules[0]: mcp github:read");
+    check("mcp", tool("get_x"), "report: lack rules[0]: mcp github:read | mcp github:read");
+    check("", Operation::Core("tools/list"), "report: lack required_scopes: mcp | mcp");
+    check("mcp", tool("other"), "report: never default");
+    check("mcp", Operation::GetPrompt("p\u{e9}".to_owned()), "report: never built_in");
+    check("mcp", other("acme/other", true), "report: never built_in");
+    check("mcp", other("acme/reindex", true), "report: lack rules[5]: mcp x:index | mcp x:index");
+    // An enforced rule is enforced, with all that an operation it decides needs.
+    check("mcp", tool("wipe_x"), "never rules[1]");
+    check("mcp", tool("pay"), "lack rules[2]: mcp x:pay | mcp x:pay");
+    check("x:pay", tool("pay"), "lack required_scopes: mcp x:pay | mcp x:pay");
+    check("mcp x:pay", tool("pay"), "permit rules[2]: mcp x:pay");
+    check("mcp", other("acme/wipe", true), "never rules[4]");
+    check("mcp", resource("repo://a/secret"), "never rules[3]");
+    check("mcp", resource("repo://a/open"), "report: never default");
+    check("mcp", listen(&["repo://a/open", "repo://a/secret"]), "never default");
+    // Spellings that could get round one.
+    check("mcp", tool("wipe_\u{451}"), "never built_in");
+    check("mcp", resource("repo://a/%73ecret"), "never built_in");
+    check("mcp", resource("repo://a/x/../secret"), "never built_in");
+    check("mcp", complete("REPO://a/secret"), "never default");
+    check("mcp", complete("repo://a/{b}/../secret"), "never default");
+    check("mcp", complete("repo://a/{b}"), "report: never default");
+    check("mcp", other("acme/Wipe", true), "never built_in");
+    check("mcp", other("acme/wipe\0", true), "never built_in");
+    // So could a call that this revision, or we, do not take for one: a server may.
+    check("mcp", other("resources/subscribe", false), "undefined built_in");
+    for method in ["Tools/Call", "tools/call\0x", " tools/call", "tools/\u{200b}call", "prompt\u{17f}/get"] {
+        check("mcp", other(method, true), "never built_in");
+    }
+    // It names tasks alone.
+    check("mcp", other("subscriptions/listen", true), "report: never built_in");
+    assert!(!policy.filters_lists());
+    let lax = policy_that(Mode::Report, false, Default::Deny, Visibility::Granted, &["tools wipe_* : deny"]);
+    assert_eq!(outcome(&lax, "mcp", &other("Tools/Call", true)), "report: never built_in");
+}
+
+#[test]
+fn a_route_that_hides_denies_named_things_as_unknown() {
+    let rules =
+        ["tools get_* : github:read", "tools wipe : deny", "prompts p : x:p", "resources repo://** : github:read"];
+    let policy = policy_that(Mode::Enforce, true, Default::Deny, Visibility::Granted, &rules);
+    let check = |held: &str, operation: Operation, expect: &str| {
+        assert_eq!(outcome(&policy, held, &operation), expect, "{operation:?}");
+    };
+    check("mcp github:read", tool("get_x"), "permit rules[0]: mcp github:read");
+    check("mcp", tool("get_x"), "unknown Tool: lack rules[0]: mcp github:read | mcp github:read");
+    // Nobody sees what to ask for, and finding it out would take time that a name without a rule does not.
+    check("mcp x:p", tool("get_x"), "unknown Tool: lack rules[0]: mcp github:read | mcp github:read");
+    check("mcp", tool("wipe"), "unknown Tool: never rules[1]");
+    check("mcp", tool("no_such"), "unknown Tool: never default");
+    check("mcp", Operation::GetPrompt("p".to_owned()), "unknown Prompt: lack rules[2]: mcp x:p | mcp x:p");
+    check("mcp", Operation::CompletePrompt("q".to_owned()), "unknown Prompt: never default");
+    check("mcp", resource("repo://a"), "unknown Resource: lack rules[3]: mcp github:read | mcp github:read");
+    check("mcp", resource("repo://a/../b"), "unknown Resource: never built_in");
+    check("mcp", listen(&["file:///x"]), "unknown Resource: never default");
+    // No list shows methods, and the whole route is no secret.
+    check("mcp", other("acme/x", true), "never built_in");
+    check("", Operation::Core("tools/list"), "lack required_scopes: mcp | mcp");
+    check("", listen(&[]), "lack required_scopes: mcp | mcp");
+}
+
+#[test]
+fn what_is_not_quite_enforced_or_hidden_is_said() {
+    let check = |mode, hides, rules: &[&str], expect: &[&str]| {
+        let warnings = policy_that(mode, hides, Default::Deny, Visibility::Granted, rules).warnings();
+        assert_eq!(warnings.len(), expect.len(), "{warnings:?}");
+        assert!(warnings.iter().zip(expect).all(|(warning, begins)| warning.starts_with(begins)), "{warnings:?}");
+    };
+    let report = "mode: report: nothing is refused for want of a scope or of a rule";
+    check(Mode::Enforce, false, &["tools wipe : deny", "tools * : allow"], &[]);
+    check(Mode::Report, false, &["tools wipe : deny"], &[report]);
+    check(Mode::Report, false, &["tools wipe : deny enforced"], &[&format!("{report}, but by its enforced rules")]);
+    check(Mode::Enforce, true, &["tools wipe : deny", "tools get_* : github:read"], &[]);
+    check(Mode::Enforce, true, &["tools get_* : github:read", "tools * : deny"], &[]);
+    check(Mode::Enforce, true, &["tools x_*_secret : deny", "tools get_* : github:read"], &[]);
+    let hide =
+        "denial: hide: what * permits and the server lacks gets the server's own answer, by which wipe can be told";
+    check(Mode::Enforce, true, &["tools wipe : deny", "tools * : allow"], &[hide]);
+    // Neither lies within the other, but some names are of both.
+    let hide =
+        "denial: hide: what get_* permits and the server lacks gets the server's own answer, by which *_secret can";
+    check(Mode::Enforce, true, &["tools *_secret : deny", "tools get_* : github:read"], &[hide]);
 }
