@@ -43,11 +43,11 @@ pub enum HeaderFault {
 /// Checks the revision and the mirrored headers against the body and returns the revision that the request
 /// speaks by header or `_meta`, `None` when it names none.
 ///
-/// In this order: a revision that is not spoken; header and `_meta` that disagree; `Mcp-Method` and `Mcp-Name`, which a
-/// request of 2026-07-28 must have and any other message may have; a request of 2026-07-28 without its revision in
-/// `_meta`. A batch is taken only if the version header is absent or 2025-03-26, the one revision that has batches, no
-/// element names 2026-07-28 or another revision than the header, and no header claims to mirror it: one header cannot
-/// mirror several messages.
+/// In this order: a revision that is not spoken, in the header or in `_meta` alone; header and `_meta` that disagree;
+/// `Mcp-Method` and `Mcp-Name`, which a request of 2026-07-28 must have and any other message may have; a request of
+/// 2026-07-28 without its revision in `_meta`. A batch is taken only if the version header is absent or 2025-03-26, the
+/// one revision that has batches, no element names 2026-07-28 or another revision than the header, and no header claims
+/// to mirror it: one header cannot mirror several messages.
 pub fn check(headers: &HeaderMap, body: &Body) -> Result<Option<Revision>, HeaderFault> {
     match body {
         Body::One(message) => check_message(headers, message).map_err(|fault| {
@@ -82,8 +82,7 @@ impl Fault {
 
 fn check_message(headers: &HeaderMap, message: &Message) -> Result<Option<Revision>, Fault> {
     let header = in_header(headers)?;
-    let meta = in_meta(message)?;
-    check_agreement(header, meta)?;
+    let revision = agreed(header, message)?;
     let required = header == MODERN && message.kind == Kind::Request;
     check_method(headers, message, required)?;
     check_name(headers, message, required)?;
@@ -92,14 +91,14 @@ fn check_message(headers: &HeaderMap, message: &Message) -> Result<Option<Revisi
             Err(Fault::Malformed(INVALID_PARAMS, "`params._meta` must name the protocol version"))
         }
         Field::Other => Err(Fault::Malformed(INVALID_PARAMS, NOT_TEXT)),
-        Field::Absent | Field::Text(_) => Ok(header.or(meta)),
+        Field::Absent | Field::Text(_) => Ok(revision),
     }
 }
 
 fn check_batch(headers: &HeaderMap, messages: &[Message]) -> Result<Option<Revision>, Fault> {
     let header = in_header(headers)?;
     for message in messages {
-        check_agreement(header, in_meta(message)?)?;
+        agreed(header, message)?;
         if message.params.meta_protocol_version == Field::Other {
             return Err(Fault::Malformed(INVALID_PARAMS, NOT_TEXT));
         }
@@ -124,25 +123,21 @@ fn in_header(headers: &HeaderMap) -> Result<Option<Revision>, Fault> {
     spoken(&String::from_utf8_lossy(value.as_bytes())).map(Some)
 }
 
-/// The revision in `_meta`, which must be spoken.
-fn in_meta(message: &Message) -> Result<Option<Revision>, Fault> {
-    message.params.meta_protocol_version.text().map(spoken).transpose()
-}
-
 fn spoken(text: &str) -> Result<Revision, Fault> {
     Revision::parse(text).ok_or_else(|| Fault::Unsupported(text.chars().take(REQUESTED_CHARS_MAX).collect()))
 }
 
-/// Header and `_meta` name the same revision, where both name one; and 2026-07-28 is never in `_meta` alone: what stands
-/// between client and server may go by the header.
-fn check_agreement(header: Option<Revision>, meta: Option<Revision>) -> Result<(), Fault> {
-    let agree = match (header, meta) {
-        (_, None) => true,
-        (None, meta) => meta != MODERN,
-        (header, meta) => header == meta,
+/// The revision that header and `_meta` name, the same one where both name one: beside a header, one in `_meta` that is not
+/// spoken is one that differs (MCP 2026-07-28, Streamable HTTP, Protocol Version Header). 2026-07-28 is never in `_meta`
+/// alone: what stands between client and server may go by the header.
+fn agreed(header: Option<Revision>, message: &Message) -> Result<Option<Revision>, Fault> {
+    let Some(meta) = message.params.meta_protocol_version.text() else { return Ok(header) };
+    let (agree, revision) = match header {
+        Some(header) => (header.as_str() == meta, header),
+        None => spoken(meta).map(|meta| (Some(meta) != MODERN, meta))?,
     };
     if agree {
-        Ok(())
+        Ok(Some(revision))
     } else {
         Err(Fault::Mismatch("MCP-Protocol-Version must be the revision that `params._meta` names"))
     }
@@ -281,7 +276,9 @@ mod tests {
         check(&version("2026-07-28, 2026-07-28"), META_NEW, "-32022 2026-07-28, 2026-07-28 #7");
         check(&version("é"), "", "-32022 é #7");
         check(&[], r#""2099-01-01""#, "-32022 2099-01-01 #7");
-        check(&[NEW], r#""2099-01-01""#, "-32022 2099-01-01 #7");
+        check(&[NEW], r#""2099-01-01""#, "-32020 #7");
+        check(&[OLD], r#""2099-01-01""#, "-32020 #7");
+        check(&version("2099-01-01"), r#""2099-01-01""#, "-32022 2099-01-01 #7");
         check(&[], &format!("\"{}\"", "é".repeat(1000)), &format!("-32022 {} #7", "é".repeat(64)));
         check(&[OLD, OLD], "", "-32020 #7");
         check(&[OLD, NEW], META_NEW, "-32020 #7");

@@ -1,5 +1,6 @@
 // Unmodified servers behind the gateway, a real authorization server beside it, and real clients that know only a URL;
-// then a server of the old transport (sse.mjs), and the demo, which has all of that in one process (demo.mjs).
+// then what a session can hold (session.mjs), a server of the old transport (sse.mjs), the demo, which has all of that
+// in one process (demo.mjs), and MCP's conformance suite (conformance.mjs, suite.mjs).
 //
 // Starts everything on loopback, lets each client make its calls on each route, then judges what the client saw, what
 // reached the server and what the gateway recorded. Arguments: the parts to play, by default all. Exit status: 0 every
@@ -16,10 +17,12 @@ import { playConformance } from './conformance.mjs';
 import { playDemo, startDemo } from './demo.mjs';
 import { answering, freePort, listening, start, stopAll } from './programs.mjs';
 import { startRecorder } from './recorder.mjs';
+import { playSession } from './session.mjs';
 import { playSmuggling } from './smuggling.mjs';
 import { playSse } from './sse.mjs';
+import { playSuite } from './suite.mjs';
 
-const overall_secs_max = 600;
+const overall_secs_max = 1200;
 
 const here = import.meta.dirname;
 
@@ -64,6 +67,7 @@ setTimeout(() => finish(`not done after ${overall_secs_max} s`), overall_secs_ma
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => finish(`stopped by ${signal}`));
 process.once('uncaughtException', (error) => finish(error.stack));
 if (parts.length === 0 || parts.includes('gateway')) await play();
+if (parts.length === 0 || parts.includes('session')) await playSession(folder);
 if (parts.length === 0 || parts.includes('sse')) await playSse();
 if (parts.length === 0 || parts.includes('demo')) {
   demo = await startDemo();
@@ -73,6 +77,7 @@ if (parts.length === 0 || parts.includes('conformance')) {
   demo ??= await startDemo();
   await playConformance(demo);
 }
+if (parts.length === 0 || parts.includes('suite')) await playSuite(folder);
 if (parts.length === 0 || parts.includes('smuggling')) await playSmuggling();
 finish();
 

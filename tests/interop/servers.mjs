@@ -1,7 +1,7 @@
 // The servers under test (servers/README.md), and a gateway before all of them for a client that holds one token.
 
 import { generateKeyPairSync, sign } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { startBearer } from './bearer.mjs';
@@ -31,9 +31,10 @@ export async function startServers() {
   return Object.fromEntries(await Promise.all(started));
 }
 
-// Starts a gateway with one route for each upstream, and before it what adds the token. Returns the gateway, and the URL
-// of each route for clients without a token. `route` says what is particular about a route: its rules, and so on.
+// Starts a gateway with one route for each upstream, and before it what adds the token; its files go to the folder.
+// Returns the URL of each route for clients without a token. `route` is what all routes have: rules, and so on.
 export async function startGatewayBefore(upstreams, folder, route) {
+  mkdirSync(folder, { recursive: true });
   const port = await freePort();
   const url = new URL('http://127.0.0.1');
   const tokens = {};
@@ -49,7 +50,8 @@ export async function startGatewayBefore(upstreams, folder, route) {
   });
   // Clients reach the gateway by what adds the token.
   const config = { listen: `127.0.0.1:${port}`, public_url: url.origin, authorization_servers, routes };
-  return { gateway: await startGateway(config, folder), urls };
+  await startGateway(config, folder);
+  return urls;
 }
 
 // Starts a gateway with this configuration, once it answers.

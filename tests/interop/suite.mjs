@@ -1,9 +1,8 @@
-// The server scenarios of MCP's conformance suite, against real SDK servers (servers/README.md), directly and through the
-// gateway: what passes directly passes through it, check by check. Two scenarios are about what the gateway itself does;
-// they pass through it before any server.
+// The server scenarios of MCP's conformance suite, against real SDK servers (servers/README.md), directly and through
+// the gateway: what passes directly passes through it, check by check. Two scenarios are about what the gateway itself
+// does; they pass through it before any server that speaks the revision.
 
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { isSame, report } from './checks.mjs';
@@ -29,31 +28,24 @@ const route = {
   ],
 };
 
-// Plays all of it; returns the gateway.
-export async function playSuite() {
-  const folder = mkdtempSync(join(tmpdir(), 'gatepost-suite-'));
-  try {
-    const names = await scenariosOf();
-    const direct = await startServers();
-    const { gateway, urls: through } = await startGatewayBefore(direct, folder, route);
-    // A server has one visitor at a time: a change that one brings about is told to all.
-    const rows = await inTurns(Object.keys(servers), async (name) => {
-      const rows = [];
-      for (const revision of Object.keys(revisions)) {
-        const ran = {};
-        for (const [way, urls] of Object.entries({ direct, through })) {
-          ran[way] = await runSuite(urls[name], revision, join(folder, name, revision, way));
-        }
-        rows.push({ name, revision, ...ran });
+// Plays all of it; the folder takes what the suite and the gateway need.
+export async function playSuite(folder) {
+  const names = await scenariosOf();
+  const direct = await startServers();
+  const through = await startGatewayBefore(direct, join(folder, 'suite'), route);
+  // A server has one visitor at a time: a change that one brings about is told to all.
+  const rows = await inTurns(Object.keys(servers), async (name) => {
+    const rows = [];
+    for (const revision of Object.keys(revisions)) {
+      const ran = {};
+      for (const [way, urls] of Object.entries({ direct, through })) {
+        ran[way] = await runSuite(urls[name], revision, join(folder, name, revision, way));
       }
-      return rows;
-    });
-    const table = rows.flat().map((row) => judge(row, names[row.revision]));
-    print(table);
-    return gateway;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+      rows.push({ name, revision, ...ran });
+    }
+    return rows;
+  });
+  print(rows.flat().map((row) => judge(row, names[row.revision])));
 }
 
 // The names of the scenarios, by revision.
@@ -80,7 +72,8 @@ async function runSuite(url, revision, folder) {
   for (const run of readdirSync(folder)) {
     const scenario = /^server-(.*)-\d{4}-\d\d-\d\dT[\d-]+Z$/.exec(run)[1];
     scenarios.push(scenario);
-    for (const { id, name, status, errorMessage } of JSON.parse(readFileSync(join(folder, run, 'checks.json'), 'utf8'))) {
+    const file = join(folder, run, 'checks.json');
+    for (const { id, name, status, errorMessage } of JSON.parse(readFileSync(file, 'utf8'))) {
       // What only tells of an exchange is no check.
       if (status === 'INFO') continue;
       let key = `${scenario}: ${id} ${name}`;

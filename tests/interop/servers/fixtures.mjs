@@ -55,6 +55,6 @@ export class EventStore {
 
 // The value with each ${name} in its strings replaced.
 function filled(value, given) {
-  const replaced = (_, string) => (typeof string === 'string' ? string.replace(/\$\{(\w+)\}/g, (_, name) => given[name]) : string);
-  return JSON.parse(JSON.stringify(value, replaced));
+  const replaced = (text) => text.replace(/\$\{(\w+)\}/g, (_, name) => given[name]);
+  return JSON.parse(JSON.stringify(value, (_, each) => (typeof each === 'string' ? replaced(each) : each)));
 }

@@ -1,5 +1,5 @@
-//! The conformance suite's fixtures (`fixtures.json`) on the Rust SDK: revision 2026-07-28 and those before it. It knows
-//! nothing of authorization. Arguments: PORT. See `README.md`.
+//! The conformance suite's fixtures (`fixtures.json`) on the Rust SDK: revision 2026-07-28 and those before it. It
+//! knows nothing of authorization. Arguments: PORT. See `README.md`.
 
 // The older revisions' notifications and requests are marked as such; they are what is tested.
 #![allow(deprecated)]
@@ -332,7 +332,9 @@ impl Fixtures {
 
 fn tools() -> Vec<Value> {
     let mut tools = list("tools");
-    let described = |name: &String| json!({"name": name, "description": "Asks before it answers.", "inputSchema": {"type": "object"}});
+    let schema = json!({"type": "object"});
+    let described =
+        |name| json!({"name": name, "description": "Asks before it answers.", "inputSchema": schema.clone()});
     tools.extend(asking(false).map(described));
     tools
 }
