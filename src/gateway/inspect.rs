@@ -41,7 +41,7 @@ impl Authenticated {
         drop(body);
         trail.body(payload.bytes.len());
         let (revision, asked) = if head.method == Method::POST {
-            read_message(&mut head.headers, &payload.bytes, gateway)?
+            read_message(&mut head.headers, &payload.bytes, head.part != Part::Messages, gateway)?
         } else {
             let revision = headers::revision_of(&head.headers).map_err(header_fault)?;
             let operation = if head.method == Method::GET { Operation::OpenStream } else { Operation::EndSession };
@@ -102,11 +102,12 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Failure> {
 fn read_message(
     headers: &mut HeaderMap,
     bytes: &[u8],
+    mirrored: bool,
     gateway: &Gateway,
 ) -> Result<(Option<Revision>, Asked), Rejection> {
     let limits = ReadLimits { depth_max: gateway.limits.json_depth_max, batch_max: gateway.limits.batch_messages_max };
     let body = message::read(bytes, limits).map_err(malformed_message)?;
-    let revision = headers::check(headers, &body).map_err(header_fault)?;
+    let revision = headers::check(headers, &body, mirrored).map_err(header_fault)?;
     let asked = Asked::of(&body, revision).map_err(malformed_message)?;
     trace::propagate(headers, &body);
     Ok((revision, asked))

@@ -48,13 +48,16 @@ pub enum HeaderFault {
 /// 2026-07-28 without its revision in `_meta`. A batch is taken only if the version header is absent or 2025-03-26, the
 /// one revision that has batches, no element names 2026-07-28 or another revision than the header, and no header claims
 /// to mirror it: one header cannot mirror several messages.
-pub fn check(headers: &HeaderMap, body: &Body) -> Result<Option<Revision>, HeaderFault> {
+///
+/// HTTP+SSE, the transport of 2024-11-05, has none of these headers: `mirrored` is false there, and a client that asks for
+/// 2026-07-28 in `_meta` learns from the server that it does not speak it. Headers that are there are compared all the same.
+pub fn check(headers: &HeaderMap, body: &Body, mirrored: bool) -> Result<Option<Revision>, HeaderFault> {
     match body {
-        Body::One(message) => check_message(headers, message).map_err(|fault| {
+        Body::One(message) => check_message(headers, message, mirrored).map_err(|fault| {
             let id = if message.kind == Kind::Request { message.id.clone() } else { None };
             fault.answering(id)
         }),
-        Body::Batch(messages) => check_batch(headers, messages).map_err(|fault| fault.answering(None)),
+        Body::Batch(messages) => check_batch(headers, messages, mirrored).map_err(|fault| fault.answering(None)),
     }
 }
 
@@ -80,9 +83,9 @@ impl Fault {
     }
 }
 
-fn check_message(headers: &HeaderMap, message: &Message) -> Result<Option<Revision>, Fault> {
+fn check_message(headers: &HeaderMap, message: &Message, mirrored: bool) -> Result<Option<Revision>, Fault> {
     let header = in_header(headers)?;
-    let revision = agreed(header, message)?;
+    let revision = agreed(header, message, mirrored)?;
     let required = header == MODERN && message.kind == Kind::Request;
     check_method(headers, message, required)?;
     check_name(headers, message, required)?;
@@ -95,10 +98,10 @@ fn check_message(headers: &HeaderMap, message: &Message) -> Result<Option<Revisi
     }
 }
 
-fn check_batch(headers: &HeaderMap, messages: &[Message]) -> Result<Option<Revision>, Fault> {
+fn check_batch(headers: &HeaderMap, messages: &[Message], mirrored: bool) -> Result<Option<Revision>, Fault> {
     let header = in_header(headers)?;
     for message in messages {
-        agreed(header, message)?;
+        agreed(header, message, mirrored)?;
         if message.params.meta_protocol_version == Field::Other {
             return Err(Fault::Malformed(INVALID_PARAMS, NOT_TEXT));
         }
@@ -130,11 +133,11 @@ fn spoken(text: &str) -> Result<Revision, Fault> {
 /// The revision that header and `_meta` name, the same one where both name one: beside a header, one in `_meta` that is not
 /// spoken is one that differs (MCP 2026-07-28, Streamable HTTP, Protocol Version Header). 2026-07-28 is never in `_meta`
 /// alone: what stands between client and server may go by the header.
-fn agreed(header: Option<Revision>, message: &Message) -> Result<Option<Revision>, Fault> {
+fn agreed(header: Option<Revision>, message: &Message, mirrored: bool) -> Result<Option<Revision>, Fault> {
     let Some(meta) = message.params.meta_protocol_version.text() else { return Ok(header) };
     let (agree, revision) = match header {
         Some(header) => (header.as_str() == meta, header),
-        None => spoken(meta).map(|meta| (Some(meta) != MODERN, meta))?,
+        None => spoken(meta).map(|meta| (!mirrored || Some(meta) != MODERN, meta))?,
     };
     if agree {
         Ok(Some(revision))
@@ -232,7 +235,7 @@ mod tests {
     /// What the check says, in one word: a revision, `none`, or the code of the fault and the id it answers.
     fn said(headers: &[(&str, &str)], json: &str) -> String {
         let body = read(json.as_bytes(), ReadLimits { depth_max: 64, batch_max: 10 }).unwrap();
-        let (code, id) = match check(&map(headers), &body) {
+        let (code, id) = match check(&map(headers), &body, true) {
             Ok(revision) => return revision.map_or("none", Revision::as_str).to_owned(),
             Err(HeaderFault::Mismatch { id, .. }) => ("-32020".to_owned(), id),
             Err(HeaderFault::UnsupportedRevision { requested, id }) => (format!("-32022 {requested}"), id),
@@ -412,6 +415,19 @@ mod tests {
         check(&[OLD, CALL], response, "-32020");
         check(&[NEW], response, "2026-07-28");
         check(&[("MCP-Protocol-Version", "x")], response, "-32022 x");
+    }
+
+    #[test]
+    fn a_transport_without_mirrored_headers_needs_none_and_believes_none() {
+        let said = |headers: &[(&str, &str)], meta: &str| {
+            let body = read(call(meta).as_bytes(), ReadLimits { depth_max: 64, batch_max: 1 }).unwrap();
+            check(&map(headers), &body, false)
+        };
+        assert_eq!(said(&[], META_NEW), Ok(MODERN));
+        assert_eq!(said(&[], ""), Ok(None));
+        assert!(matches!(said(&[OLD], META_NEW), Err(HeaderFault::Mismatch { .. })));
+        assert!(matches!(said(&[("Mcp-Name", "y")], META_NEW), Err(HeaderFault::Mismatch { .. })));
+        assert!(matches!(said(&[], "\"2099-01-01\""), Err(HeaderFault::UnsupportedRevision { .. })));
     }
 
     #[test]

@@ -109,8 +109,7 @@ async def connected():
             await session.initialize()
             yield session
         else:
-            # Asked for the newest revision, which HTTP+SSE has no headers for, it is refused and gives up.
-            yield await stack.enter_async_context(Client(transport, mode="legacy" if SSE else "auto"))
+            yield await stack.enter_async_context(Client(transport))
 
 
 def now():

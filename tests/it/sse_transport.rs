@@ -550,7 +550,7 @@ async fn the_server_asks_and_the_client_answers() {
 }
 
 #[tokio::test]
-async fn the_newest_revision_keeps_its_rules() {
+async fn the_newest_revision_keeps_its_rules_but_for_headers_that_the_transport_lacks() {
     let world = World::with_route(SSE).await;
     let stream = open(&world, "mcp").await;
     let params = json!({"name": "get_x", "_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}});
@@ -559,6 +559,12 @@ async fn the_newest_revision_keeps_its_rules() {
         call.header("MCP-Protocol-Version", "2026-07-28").header("Mcp-Method", "tools/call")
     };
     request().send().await.refused(400, "header_mismatch");
+    // A client that probes for it learns from the server that there is no such thing.
+    world.mcp.permit(1);
+    world.mcp.answer(Answer::accepted());
+    let probe = world.client.call(&stream.address, "tools/call", &params).token(&world.token("mcp tools:read"));
+    assert_eq!(probe.send().await.status, 202);
+    world.mcp.next().await;
     world.mcp.permit(1);
     world.mcp.answer(Answer::accepted());
     assert_eq!(request().header("Mcp-Name", "get_x").send().await.status, 202);
