@@ -6,9 +6,10 @@ use http::{HeaderMap, Method, header};
 use hyper::body::Incoming;
 
 use super::Gateway;
-use super::body::{BudgetFault, ReadFault};
+use super::body::{BudgetFault, DRAIN_BYTES_MAX, ReadFault};
+use super::http_sse::Address;
 use super::respond;
-use super::route::malformed;
+use super::route::{Part, malformed};
 use super::session::Owner;
 use super::stage::{Authenticated, Head, Inspected, Payload, Session};
 use super::trail::Trail;
@@ -31,14 +32,16 @@ impl Authenticated {
         let payload = match read {
             Ok(payload) => payload,
             Err(failure) => {
-                respond::drain(body, &head.headers);
+                // Whoever may send a body may send one that is too long, and must find the 413: so much again is read of it.
+                let bytes_max = gateway.limits.body_bytes_max.saturating_mul(2).max(DRAIN_BYTES_MAX);
+                respond::drain_up_to(body, &head.headers, bytes_max);
                 return Err(failure.into());
             }
         };
         drop(body);
         trail.body(payload.bytes.len());
         let (revision, asked) = if head.method == Method::POST {
-            read_message(&mut head.headers, &payload.bytes, gateway)?
+            read_message(&mut head.headers, &payload.bytes, head.part != Part::Messages, gateway)?
         } else {
             let revision = headers::revision_of(&head.headers).map_err(header_fault)?;
             let operation = if head.method == Method::GET { Operation::OpenStream } else { Operation::EndSession };
@@ -49,7 +52,10 @@ impl Authenticated {
         trail.asked(&asked);
         let session = open_session(&mut head, revision, &principal, &route.name, gateway)
             .map_err(|failure| Rejection::from(failure).answering(&asked))?;
-        Ok(Inspected { route, principal, head, payload, session, asked })
+        let owner = Owner::of(&principal, &route.name);
+        let address = (head.part == Part::Messages).then(|| Address::of(head.query.as_deref(), owner, gateway));
+        let address = address.transpose().map_err(|failure| Rejection::from(failure).answering(&asked))?;
+        Ok(Inspected { route, principal, head, payload, session, address, asked })
     }
 }
 
@@ -96,11 +102,12 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Failure> {
 fn read_message(
     headers: &mut HeaderMap,
     bytes: &[u8],
+    mirrored: bool,
     gateway: &Gateway,
 ) -> Result<(Option<Revision>, Asked), Rejection> {
     let limits = ReadLimits { depth_max: gateway.limits.json_depth_max, batch_max: gateway.limits.batch_messages_max };
     let body = message::read(bytes, limits).map_err(malformed_message)?;
-    let revision = headers::check(headers, &body).map_err(header_fault)?;
+    let revision = headers::check(headers, &body, mirrored).map_err(header_fault)?;
     let asked = Asked::of(&body, revision).map_err(malformed_message)?;
     trace::propagate(headers, &body);
     Ok((revision, asked))

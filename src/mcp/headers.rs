@@ -43,18 +43,21 @@ pub enum HeaderFault {
 /// Checks the revision and the mirrored headers against the body and returns the revision that the request
 /// speaks by header or `_meta`, `None` when it names none.
 ///
-/// In this order: a revision that is not spoken; header and `_meta` that disagree; `Mcp-Method` and `Mcp-Name`, which a
-/// request of 2026-07-28 must have and any other message may have; a request of 2026-07-28 without its revision in
-/// `_meta`. A batch is taken only if the version header is absent or 2025-03-26, the one revision that has batches, no
-/// element names 2026-07-28 or another revision than the header, and no header claims to mirror it: one header cannot
-/// mirror several messages.
-pub fn check(headers: &HeaderMap, body: &Body) -> Result<Option<Revision>, HeaderFault> {
+/// In this order: a revision that is not spoken, in the header or in `_meta` alone; header and `_meta` that disagree;
+/// `Mcp-Method` and `Mcp-Name`, which a request of 2026-07-28 must have and any other message may have; a request of
+/// 2026-07-28 without its revision in `_meta`. A batch is taken only if the version header is absent or 2025-03-26, the
+/// one revision that has batches, no element names 2026-07-28 or another revision than the header, and no header claims
+/// to mirror it: one header cannot mirror several messages.
+///
+/// HTTP+SSE, the transport of 2024-11-05, has none of these headers: `mirrored` is false there, and a client that asks for
+/// 2026-07-28 in `_meta` learns from the server that it does not speak it. Headers that are there are compared all the same.
+pub fn check(headers: &HeaderMap, body: &Body, mirrored: bool) -> Result<Option<Revision>, HeaderFault> {
     match body {
-        Body::One(message) => check_message(headers, message).map_err(|fault| {
+        Body::One(message) => check_message(headers, message, mirrored).map_err(|fault| {
             let id = if message.kind == Kind::Request { message.id.clone() } else { None };
             fault.answering(id)
         }),
-        Body::Batch(messages) => check_batch(headers, messages).map_err(|fault| fault.answering(None)),
+        Body::Batch(messages) => check_batch(headers, messages, mirrored).map_err(|fault| fault.answering(None)),
     }
 }
 
@@ -80,10 +83,9 @@ impl Fault {
     }
 }
 
-fn check_message(headers: &HeaderMap, message: &Message) -> Result<Option<Revision>, Fault> {
+fn check_message(headers: &HeaderMap, message: &Message, mirrored: bool) -> Result<Option<Revision>, Fault> {
     let header = in_header(headers)?;
-    let meta = in_meta(message)?;
-    check_agreement(header, meta)?;
+    let revision = agreed(header, message, mirrored)?;
     let required = header == MODERN && message.kind == Kind::Request;
     check_method(headers, message, required)?;
     check_name(headers, message, required)?;
@@ -92,14 +94,14 @@ fn check_message(headers: &HeaderMap, message: &Message) -> Result<Option<Revisi
             Err(Fault::Malformed(INVALID_PARAMS, "`params._meta` must name the protocol version"))
         }
         Field::Other => Err(Fault::Malformed(INVALID_PARAMS, NOT_TEXT)),
-        Field::Absent | Field::Text(_) => Ok(header.or(meta)),
+        Field::Absent | Field::Text(_) => Ok(revision),
     }
 }
 
-fn check_batch(headers: &HeaderMap, messages: &[Message]) -> Result<Option<Revision>, Fault> {
+fn check_batch(headers: &HeaderMap, messages: &[Message], mirrored: bool) -> Result<Option<Revision>, Fault> {
     let header = in_header(headers)?;
     for message in messages {
-        check_agreement(header, in_meta(message)?)?;
+        agreed(header, message, mirrored)?;
         if message.params.meta_protocol_version == Field::Other {
             return Err(Fault::Malformed(INVALID_PARAMS, NOT_TEXT));
         }
@@ -124,25 +126,21 @@ fn in_header(headers: &HeaderMap) -> Result<Option<Revision>, Fault> {
     spoken(&String::from_utf8_lossy(value.as_bytes())).map(Some)
 }
 
-/// The revision in `_meta`, which must be spoken.
-fn in_meta(message: &Message) -> Result<Option<Revision>, Fault> {
-    message.params.meta_protocol_version.text().map(spoken).transpose()
-}
-
 fn spoken(text: &str) -> Result<Revision, Fault> {
     Revision::parse(text).ok_or_else(|| Fault::Unsupported(text.chars().take(REQUESTED_CHARS_MAX).collect()))
 }
 
-/// Header and `_meta` name the same revision, where both name one; and 2026-07-28 is never in `_meta` alone: what stands
-/// between client and server may go by the header.
-fn check_agreement(header: Option<Revision>, meta: Option<Revision>) -> Result<(), Fault> {
-    let agree = match (header, meta) {
-        (_, None) => true,
-        (None, meta) => meta != MODERN,
-        (header, meta) => header == meta,
+/// The revision that header and `_meta` name, the same one where both name one: beside a header, one in `_meta` that is not
+/// spoken is one that differs (MCP 2026-07-28, Streamable HTTP, Protocol Version Header). 2026-07-28 is never in `_meta`
+/// alone: what stands between client and server may go by the header.
+fn agreed(header: Option<Revision>, message: &Message, mirrored: bool) -> Result<Option<Revision>, Fault> {
+    let Some(meta) = message.params.meta_protocol_version.text() else { return Ok(header) };
+    let (agree, revision) = match header {
+        Some(header) => (header.as_str() == meta, header),
+        None => spoken(meta).map(|meta| (!mirrored || Some(meta) != MODERN, meta))?,
     };
     if agree {
-        Ok(())
+        Ok(Some(revision))
     } else {
         Err(Fault::Mismatch("MCP-Protocol-Version must be the revision that `params._meta` names"))
     }
@@ -237,7 +235,7 @@ mod tests {
     /// What the check says, in one word: a revision, `none`, or the code of the fault and the id it answers.
     fn said(headers: &[(&str, &str)], json: &str) -> String {
         let body = read(json.as_bytes(), ReadLimits { depth_max: 64, batch_max: 10 }).unwrap();
-        let (code, id) = match check(&map(headers), &body) {
+        let (code, id) = match check(&map(headers), &body, true) {
             Ok(revision) => return revision.map_or("none", Revision::as_str).to_owned(),
             Err(HeaderFault::Mismatch { id, .. }) => ("-32020".to_owned(), id),
             Err(HeaderFault::UnsupportedRevision { requested, id }) => (format!("-32022 {requested}"), id),
@@ -281,7 +279,9 @@ mod tests {
         check(&version("2026-07-28, 2026-07-28"), META_NEW, "-32022 2026-07-28, 2026-07-28 #7");
         check(&version("é"), "", "-32022 é #7");
         check(&[], r#""2099-01-01""#, "-32022 2099-01-01 #7");
-        check(&[NEW], r#""2099-01-01""#, "-32022 2099-01-01 #7");
+        check(&[NEW], r#""2099-01-01""#, "-32020 #7");
+        check(&[OLD], r#""2099-01-01""#, "-32020 #7");
+        check(&version("2099-01-01"), r#""2099-01-01""#, "-32022 2099-01-01 #7");
         check(&[], &format!("\"{}\"", "é".repeat(1000)), &format!("-32022 {} #7", "é".repeat(64)));
         check(&[OLD, OLD], "", "-32020 #7");
         check(&[OLD, NEW], META_NEW, "-32020 #7");
@@ -415,6 +415,19 @@ mod tests {
         check(&[OLD, CALL], response, "-32020");
         check(&[NEW], response, "2026-07-28");
         check(&[("MCP-Protocol-Version", "x")], response, "-32022 x");
+    }
+
+    #[test]
+    fn a_transport_without_mirrored_headers_needs_none_and_believes_none() {
+        let said = |headers: &[(&str, &str)], meta: &str| {
+            let body = read(call(meta).as_bytes(), ReadLimits { depth_max: 64, batch_max: 1 }).unwrap();
+            check(&map(headers), &body, false)
+        };
+        assert_eq!(said(&[], META_NEW), Ok(MODERN));
+        assert_eq!(said(&[], ""), Ok(None));
+        assert!(matches!(said(&[OLD], META_NEW), Err(HeaderFault::Mismatch { .. })));
+        assert!(matches!(said(&[("Mcp-Name", "y")], META_NEW), Err(HeaderFault::Mismatch { .. })));
+        assert!(matches!(said(&[], "\"2099-01-01\""), Err(HeaderFault::UnsupportedRevision { .. })));
     }
 
     #[test]

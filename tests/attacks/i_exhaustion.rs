@@ -23,6 +23,7 @@ rows![
     i3_body_budget,
     i4_connections,
     i5_unread_answers,
+    i6_idle_streams,
     i7_patterns,
     i8_names_that_clients_choose,
 ];
@@ -243,6 +244,40 @@ async fn i5_unread_answers() -> Tally {
         scene.expect(read.len() < 12 << 20, format!("{what}: all {} bytes came", read.len()));
         scene.fired(what, 1).await;
     }
+    scene.end().await
+}
+
+async fn i6_idle_streams() -> Tally {
+    let times = TIMEOUTS.replace("{handshake_secs", "{keep_alive_secs: 1, handshake_secs");
+    let mut scene = Scene::start(&format!("{}limits: {{streams_per_principal_max: 3}}\n{times}", file(""))).await;
+    let get = scene.world.client.get(PATH).token(&scene.token);
+    let mut idle = Vec::new();
+    for _ in 0..3 {
+        let (answer, control) = Answer::stream();
+        scene.permit(1);
+        scene.world.mcp.answer(answer);
+        idle.push((get.clone().open().await, control));
+    }
+    drop(scene.recorder.take());
+    // Each says that it lives, which a peer that is gone does not answer.
+    for (opened, _) in &mut idle {
+        let said = opened.bytes().await;
+        scene.expect(said == ":\n\n", format!("an idle stream says {said:?}"));
+    }
+    for n in 4..8 {
+        scene.refused(format!("stream {n} of a principal that may have 3"), &get, &[429]).await;
+        let other = scene.good().claim("jti", n).mint();
+        let again = scene.world.client.get(PATH).token(&other);
+        scene.refused(format!("stream {n}, by another token of the same"), &again, &[429]).await;
+    }
+    let (answer, control) = Answer::stream();
+    scene.permit(1);
+    scene.world.mcp.answer(answer);
+    let bob = scene.good().subject("bob").mint();
+    let opened = scene.world.client.get(PATH).token(&bob).open().await;
+    scene.expect(opened.status == 200, format!("another principal's stream: {}", opened.status));
+    drop((opened, control, idle));
+    scene.fired("a stream of another principal", 1).await;
     scene.end().await
 }
 

@@ -94,8 +94,8 @@ const ROWS: &[Row] = &[
     },
     Row {
         source: "THREATS I6",
-        says: "silent event streams carry comments, so that dead peers are found",
-        held_by: NotOurs("not built yet"),
+        says: "a silent stream carries comments, and one whose client is gone is cut",
+        held_by: Test("tests/it/lasting.rs#a_client_that_does_not_read_is_cut_and_the_server_waits_meanwhile"),
     },
     Row {
         source: "THREATS K2",

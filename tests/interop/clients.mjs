@@ -18,8 +18,8 @@ export const clients = {
   'Python 2': [python(2), 'client-py.py'],
 };
 
-// Lets a client make its calls; returns what it says it saw, {tools, results, exchanges}.
-export async function runClient(who, command, url, calls, browser) {
+// Lets a client make its calls; returns what it says it saw: of the clients above, {tools, results, exchanges}.
+export async function runClient(who, command, url, calls = [], browser = '') {
   const client = start(who, [...command, url, JSON.stringify(calls)], { BROWSER: browser });
   const limit = setTimeout(() => client.child.kill('SIGKILL'), client_secs_max * 1000);
   await client.exited;

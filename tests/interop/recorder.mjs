@@ -1,23 +1,31 @@
-// A pass-through between the gateway and a server that writes down what reached the server, and changes nothing.
+// A pass-through between the gateway and a server that writes down what reached the server, and changes nothing; but it
+// can cut an answer off.
 
 import { createServer, request as send } from 'node:http';
 
-// Starts one before the server on `port`. `seen` grows by {method, rpc, name, headers, last_at} for each
-// request: last_at is when the last piece of the answer passed.
-export async function startRecorder(port) {
+// Starts one before the server on `port`. `seen` grows by {method, path, rpc, name, headers, status, last_at, pieces}
+// for each request: last_at is when the last piece of the answer passed, pieces how many have. Where `isCut(entry)`,
+// the answer is broken off before its next piece.
+export async function startRecorder(port, isCut = () => false) {
   const seen = [];
   const server = createServer((request, response) => {
-    const entry = { method: request.method, headers: request.headers };
+    const entry = { method: request.method, path: request.url, headers: request.headers, pieces: 0 };
     seen.push(entry);
     const body = [];
     request.on('data', (chunk) => body.push(chunk));
     request.on('end', () => Object.assign(entry, describe(Buffer.concat(body).toString())));
 
     const { method, url: path, headers } = request;
-    const onward = send({ host: '127.0.0.1', port, method, path, headers }, (answer) => {
+    // A connection for each request: one that is kept may be closed by the server just when it is used again.
+    const onward = send({ host: '127.0.0.1', port, method, path, headers, agent: false }, (answer) => {
       response.writeHead(answer.statusCode, answer.headers);
       response.flushHeaders();
-      answer.on('data', () => { entry.last_at = Date.now(); });
+      entry.status = answer.statusCode;
+      answer.on('data', () => {
+        entry.last_at = Date.now();
+        if (isCut(entry)) response.destroy();
+        entry.pieces += 1;
+      });
       answer.on('error', () => response.destroy());
       answer.pipe(response);
     });

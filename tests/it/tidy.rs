@@ -177,13 +177,17 @@ fn rust_files(folder: &str) -> Vec<PathBuf> {
     files(folder).into_iter().filter(|file| file.extension().is_some_and(|ending| ending == "rs")).collect()
 }
 
-/// Every file below a folder of the package, in a fixed order.
+/// Every file below a folder of the package, in a fixed order; what is hidden or installed is not the package's.
 fn files(folder: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
             let path = entry.unwrap().path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if name.starts_with('.') || name == "node_modules" {
+                continue;
+            }
             if path.is_dir() { folders.push(path) } else { found.push(path) }
         }
     }

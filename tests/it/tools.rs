@@ -496,6 +496,15 @@ async fn unknown_revisions_are_refused_and_the_spoken_ones_pass() {
         assert_eq!(error["data"]["supported"], json!(["2026-07-28"]));
         assert_eq!(error["data"]["requested"], revision);
     }
+    // Beside a header that names another one, it is that they differ what counts (MCP 2026-07-28, Streamable HTTP).
+    let unknown = json!({"name": "get_x", "_meta": {"io.modelcontextprotocol/protocolVersion": "2027-01-01"}});
+    for revision in ["2025-11-25", "2026-07-28"] {
+        let request = world.client.call(PATH, "tools/call", &unknown).token(&world.token("mcp tools:read"));
+        let error = request.header("MCP-Protocol-Version", revision).send().await.refused(400, "header_mismatch");
+        assert_eq!(error["code"], -32020);
+    }
+    let alone = world.client.call(PATH, "tools/call", &unknown).token(&world.token("mcp tools:read"));
+    assert_eq!(alone.send().await.refused(400, "unsupported_revision")["code"], -32022);
     for revision in ["2025-03-26", "2025-06-18", "2025-11-25"] {
         world.mcp.permit(1);
         call(revision).send().await.passed();
