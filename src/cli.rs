@@ -14,7 +14,7 @@ use gatepost::config;
 #[cfg(feature = "demo")]
 use gatepost::demo;
 use gatepost::gateway::audit::AuditSink;
-use gatepost::gateway::settings::{RouteSettings, Settings, Tls, UpstreamSettings};
+use gatepost::gateway::settings::{RouteSettings, Settings, Tls, Transport, UpstreamSettings};
 use gatepost::gateway::shutdown::Shutdown;
 use gatepost::gateway::{Gateway, Prepared};
 use gatepost::oauth::ids::Issuer;
@@ -236,6 +236,9 @@ fn summary(path: &Path, settings: &Settings) -> String {
         let UpstreamSettings { https, authority, path, .. } = &route.upstream;
         let upstream = format!("{}://{authority}{path}", if *https { "https" } else { "http" });
         lines.push(format!("route {}: {}{} -> {upstream}", route.name, settings.public_url.as_str(), route.path));
+        if let Transport::HttpSse { message_path } = &route.transport {
+            lines.push(format!("  http_sse, messages to {}{message_path}", settings.public_url.as_str()));
+        }
         let tokens = |issuer: &Issuer| format!("  tokens of {} for {}", issuer.as_str(), route.resource.as_str());
         lines.extend(route.issuers.iter().map(tokens));
     }

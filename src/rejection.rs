@@ -153,6 +153,9 @@ pub enum Failure {
     UnsupportedRevision {
         requested: String,
     },
+    RateLimited {
+        retry_after_secs: u64,
+    },
     KeysUnavailable {
         retry_after_secs: u64,
     },
@@ -408,7 +411,7 @@ impl Denial {
     }
 
     /// How far it is from being permitted.
-    fn gravity(&self) -> u8 {
+    pub(crate) fn gravity(&self) -> u8 {
         match self {
             Self::Hidden { .. } => 0,
             Self::InsufficientScope { .. } => 1,
@@ -511,6 +514,11 @@ impl Failure {
                 "This revision of MCP is not spoken here. Use one of those listed",
             )
             .code(UNSUPPORTED_REVISION),
+            Self::RateLimited { .. } => Row::client(
+                "rate_limited",
+                StatusCode::TOO_MANY_REQUESTS,
+                "You have too much open or under way here at once. Close streams that you no longer need, or wait",
+            ),
             Self::KeysUnavailable { .. } => Row::warn(
                 "keys_unavailable",
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -579,6 +587,7 @@ impl Failure {
             | Self::SessionNotFound
             | Self::BodyTooLarge
             | Self::BodyTimeout
+            | Self::RateLimited { .. }
             | Self::KeysUnavailable { .. }
             | Self::Overloaded { .. }
             | Self::ShuttingDown { .. }
@@ -607,7 +616,7 @@ impl TokenFault {
 }
 
 /// Every reason word with the statuses that it comes with, for the documents that list them.
-pub const REASONS: [(&str, &[u16]); 25] = [
+pub const REASONS: [(&str, &[u16]); 26] = [
     ("malformed_request", &[400, 411, 414, 417, 431]),
     ("misdirected", &[421]),
     ("no_route", &[404]),
@@ -625,6 +634,7 @@ pub const REASONS: [(&str, &[u16]); 25] = [
     ("unsupported_revision", &[400]),
     ("insufficient_scope", &[403]),
     ("not_permitted", &[403, 404]),
+    ("rate_limited", &[429]),
     ("keys_unavailable", &[503]),
     ("overloaded", &[503]),
     ("shutting_down", &[503]),

@@ -1,6 +1,8 @@
 //! `limits` and `timeouts`: sizes, counts and times. Zero where it would stop everything, and numbers that would bound
 //! nothing, are refused.
 
+use std::time::Duration;
+
 use super::checks::Checks;
 use super::place::KeyPath;
 use super::{raw, routes};
@@ -58,6 +60,12 @@ pub(super) fn limits(raw: &raw::Limits, checks: &mut Checks<'_>) -> Limits {
             1..=1_000_000,
             default.connections_max,
         ),
+        streams_per_principal_max: checks.size(
+            &at("streams_per_principal_max"),
+            raw.streams_per_principal_max,
+            1..=1_000_000,
+            default.streams_per_principal_max,
+        ),
         h2_streams_max: checks.size(&at("h2_streams_max"), raw.h2_streams_max, 1..=10_000, default.h2_streams_max),
         token_cache_bytes_max: checks.size(
             &at("token_cache_bytes_max"),
@@ -83,12 +91,14 @@ pub(super) fn limits(raw: &raw::Limits, checks: &mut Checks<'_>) -> Limits {
 pub(super) fn timeouts(raw: &raw::Timeouts, checks: &mut Checks<'_>) -> Timeouts {
     let path = KeyPath::default().key("timeouts");
     let default = Timeouts::default();
+    let keep_alive = checks.number(&path.key("keep_alive_secs"), raw.keep_alive_secs, 0..=3600);
     let mut time = |key, value, secs_max, default| checks.duration(&path.key(key), value, secs_max, default);
     Timeouts {
         handshake: time("handshake_secs", raw.handshake_secs, 300, default.handshake),
         head: time("head_secs", raw.head_secs, 300, default.head),
         body: time("body_secs", raw.body_secs, 3600, default.body),
         write_stall: time("write_stall_secs", raw.write_stall_secs, 3600, default.write_stall),
+        keep_alive: keep_alive.map_or(default.keep_alive, |secs| (secs > 0).then(|| Duration::from_secs(secs))),
         connect: time("connect_secs", raw.connect_secs, routes::CONNECT_SECS_MAX, default.connect),
         answer: time("answer_secs", raw.answer_secs, routes::ANSWER_SECS_MAX, default.answer),
     }

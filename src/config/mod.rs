@@ -12,6 +12,7 @@ mod rules;
 mod scalar;
 mod secret;
 mod servers;
+mod transport;
 mod yaml;
 
 use std::fs::File;

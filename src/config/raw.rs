@@ -118,6 +118,12 @@ pub(super) struct Route {
     pub(super) path: String,
     /// The MCP server: its URL, or a map that begins with `url`.
     pub(super) upstream: Upstream,
+    /// How this server speaks to clients. Default: `streamable_http`.
+    #[serde(default)]
+    pub(super) transport: Transport,
+    /// With `http_sse`: the exact path that clients post their messages to, on `public_url`. Default: `path` and
+    /// `/message`.
+    pub(super) message_path: Option<String>,
     /// `scope` of the 401 challenge; `[]` leaves it out. Default: `required_scopes`.
     pub(super) challenge_scopes: Option<Vec<String>>,
     /// `scopes_supported` of the metadata. Default: every scope that `required_scopes` and the rules name; of one with
@@ -153,6 +159,17 @@ pub(super) struct Route {
     /// The rules; the first one that matches decides. Default: `[]`, which with `default: deny` permits nothing.
     #[serde(default)]
     pub(super) rules: Vec<Rule>,
+}
+
+/// `routes[].transport`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Transport {
+    /// One endpoint for everything (MCP 2025-03-26 and later).
+    #[default]
+    StreamableHttp,
+    /// A stream and a path for messages (MCP 2024-11-05, HTTP with SSE).
+    HttpSse,
 }
 
 /// `routes[].mode`.
@@ -336,6 +353,8 @@ pub(super) struct Limits {
     pub(super) answer_bytes_max: Option<u64>,
     /// Connections of clients. Default: `10000`.
     pub(super) connections_max: Option<u64>,
+    /// Streams that one principal may have open (GET, `subscriptions/listen`), over all routes. Default: `64`.
+    pub(super) streams_per_principal_max: Option<u64>,
     /// Requests at a time on one HTTP/2 connection. Default: `100`.
     pub(super) h2_streams_max: Option<u64>,
     /// The cache of verified tokens, in bytes; `0` keeps none. Default: `33554432`.
@@ -355,6 +374,8 @@ pub(super) struct Timeouts {
     pub(super) body_secs: Option<u64>,
     /// How long a client may read nothing of what is written to it, in seconds. Default: `30`.
     pub(super) write_stall_secs: Option<u64>,
+    /// Silence on an event stream before a comment is sent to the client, in seconds; `0`: never. Default: `15`.
+    pub(super) keep_alive_secs: Option<u64>,
     /// Until connected to an MCP server, in seconds. Default: `2`.
     pub(super) connect_secs: Option<u64>,
     /// Until the head of an MCP server's answer, and from there to the end of one that is read whole, in seconds. Default: `60`.

@@ -10,7 +10,7 @@ use http::uri::{Authority, PathAndQuery, Uri};
 use super::checks::Checks;
 use super::error::{closest, one_of, shown};
 use super::place::KeyPath;
-use super::{raw, rules};
+use super::{raw, rules, transport};
 use crate::gateway::settings::{RouteSettings, Timeouts, UpstreamSettings, UpstreamTls};
 use crate::gateway::tls;
 use crate::oauth::ids::{Audience, Issuer, PublicOrigin, ResourceUri};
@@ -76,6 +76,7 @@ pub(super) fn routes(written: &[raw::Route], common: &Common<'_>, checks: &mut C
         }
         routes.extend(self::route(route, &path, resource, common, checks));
     }
+    transport::shared_paths(written, &list, checks);
     for (index, route) in written.iter().enumerate() {
         foreign_audiences(route, &list.index(index), &resources, checks);
     }
@@ -112,6 +113,7 @@ fn route(
 ) -> Option<RouteSettings> {
     let name = checks.value(&path.key("name"), &route.name, route_name(&route.name));
     let endpoint = checks.value(&path.key("path"), &route.path, endpoint_path(&route.path));
+    let transport = transport::transport(route, path, checks);
     let upstream = upstream(&route.upstream, &path.key("upstream"), common, checks);
     let audiences = checks.list(&path.key("audiences"), &route.audiences, Audience::parse);
     let issuers = issuers(route, path, common, checks);
@@ -145,6 +147,7 @@ fn route(
     Some(RouteSettings {
         name,
         path: endpoint?,
+        transport: transport?,
         upstream: upstream?,
         resource: resource?,
         audiences: audiences?,
@@ -182,7 +185,8 @@ fn route_name(text: &str) -> Result<Arc<str>, &'static str> {
     Ok(text.into())
 }
 
-fn endpoint_path(text: &str) -> Result<Arc<str>, &'static str> {
+/// A path that requests are compared with, byte for byte.
+pub(super) fn endpoint_path(text: &str) -> Result<Arc<str>, &'static str> {
     if !text.starts_with('/') {
         return Err("a path that begins with `/`");
     }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::gateway::settings::RouteSettings;
+use crate::gateway::settings::{RouteSettings, Transport};
 use crate::token::KeySource;
 
 const FULL: &str = include_str!("../../config/full.yaml");
@@ -130,7 +130,7 @@ fn the_documented_defaults_are_those_of_the_types() {
             default = None;
         }
     }
-    assert_eq!(compared, 20);
+    assert_eq!(compared, 22);
 }
 
 #[test]
@@ -187,9 +187,6 @@ fn top_level_values() {
 fn keys_of_later_versions_are_unknown() {
     for key in ["admin", "drain", "audit", "telemetry"] {
         refused(&format!("{key}: {{}}"), "", key, "unknown key");
-    }
-    for key in ["transport", "message_path"] {
-        refused("", &format!("{key}: x"), &format!("routes[0].{key}"), "unknown key");
     }
     refused("", "rules: [{tools: [a], deny: true, when: x}]", "routes[0].rules[0].when", "unknown key");
 }
@@ -324,6 +321,38 @@ fn routes() {
     refused("", "required_scopes: [\"x:{route}\"]", "routes[0].required_scopes[0]", "in rules alone");
     refused("", "default: maybe", "routes[0].default", "deny or allow");
     refused("", "visibility: 5", "routes[0].visibility", "5 is not one word");
+}
+
+#[test]
+fn transports() {
+    let sse = |path: &str| Transport::HttpSse { message_path: path.into() };
+    assert_eq!(accepted_route("").transport, Transport::StreamableHttp);
+    assert_eq!(accepted_route("transport: streamable_http").transport, Transport::StreamableHttp);
+    assert_eq!(accepted_route("transport: http_sse").transport, sse("/github/mcp/message"));
+    assert_eq!(accepted_route("transport: http_sse\nmessage_path: /m").transport, sse("/m"));
+    for (path, expect) in [("/", "/message"), ("/sse/", "/sse/message")] {
+        let settings = read(&file("", "transport: http_sse").replace("/github/mcp", path)).expect(path);
+        assert_eq!(settings.routes[0].transport, sse(expect), "{path}");
+    }
+    for path in ["message", "/a//b", "/a/../b", "/a%2Fb", "/a;b", "/a?b", "/.well-known/x", "\"\""] {
+        let route = format!("transport: http_sse\nmessage_path: {path}");
+        refused("", &route, "routes[0].message_path", "not accepted");
+    }
+    refused("", "transport: sse", "routes[0].transport", "not a known word");
+    refused("", "transport: http_sse\ndenial: hide\nvisibility: granted", "routes[0].denial", "answers on its stream");
+    refused("", "message_path: /m", "routes[0].message_path", "none in streamable_http");
+    refused("", "transport: http_sse\nmessage_path: /github/mcp", "routes[0].message_path", "the path in line");
+    // The default is no accident of another route's.
+    let taken = |second: &str| {
+        let text = format!("{}  - {{name: second, upstream: http://a/, {second}}}\n", file("", "transport: http_sse"));
+        read(&text).expect_err(second)
+    };
+    let errors = taken("path: /github/mcp/message");
+    assert!(errors.contains("routes[1].path: ") && errors.contains("the message_path in line 8"), "{errors}");
+    let errors = taken("path: /b, transport: http_sse, message_path: /github/mcp/message");
+    assert!(errors.contains("routes[1].message_path: "), "{errors}");
+    let errors = taken("path: /github/mcp/message/x, transport: http_sse, message_path: /github/mcp");
+    assert!(errors.contains("the message_path here and the path in line 6"), "{errors}");
 }
 
 #[test]

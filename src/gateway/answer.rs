@@ -12,16 +12,20 @@ use hyper::body::{Body as _, Incoming};
 use super::Gateway;
 use super::body::{self, Body};
 use super::filter::{self, Shows};
+use super::http_sse::{self, Awaited};
+use super::keep_alive;
+use super::lasting::Place;
+use super::route::Part;
 use super::session::Owner;
+use super::settings::Transport;
 use super::stage::{Forwarded, Session};
 use crate::mcp::message::MessageId;
-use crate::mcp::operation::{Ask, Operation};
 use crate::rejection::{Failure, Rejection};
 
 impl Forwarded {
     /// The answer that the client gets.
     pub async fn filter(self, gateway: &Gateway) -> Result<Answer, Rejection> {
-        let Self { route, principal, session, asked, answer } = self;
+        let Self { route, part, principal, session, asked, place, answer } = self;
         let (mut head, incoming) = answer.into_parts();
         let kind = Kind::of(&head.headers);
         let is_stream = head.status == StatusCode::OK && labels(&head.headers).any(|label| label == Kind::EventStream);
@@ -30,18 +34,46 @@ impl Forwarded {
         if let Err(failure) = seal_session(&mut head.headers, session.as_ref(), owner, gateway) {
             return Err(Rejection::from(failure).answering(&asked));
         }
-        let body = if route.policy.filters_lists() && !incoming.is_end_stream() {
+        let shows = route.policy.filters_lists().then(|| -> Shows {
             let policy_of = Arc::clone(&route);
             let scopes = principal.scopes().clone();
-            let shows: Shows = Arc::new(move |entry| policy_of.policy.shows(&scopes, entry));
-            let id = asked.request_id().cloned();
-            let filtered = filtered(kind, &mut head, incoming, gateway.limits.answer_bytes_max, shows, id);
-            // Only what is read whole takes time here; a stream is handed on at once.
-            let filtered = tokio::time::timeout(route.upstream_settings.answer_timeout, filtered).await;
-            let late = Failure::UpstreamTimeout { detail: "the server's answer did not end in time" };
-            filtered.unwrap_or(Err(late)).map_err(|failure| Rejection::from(failure).answering(&asked))?
-        } else {
-            passed(incoming)
+            Arc::new(move |entry| policy_of.policy.shows(&scopes, entry))
+        });
+        let upstream = &route.upstream_settings;
+        let mut awaited = None;
+        let body = match (&route.transport, part, shows) {
+            (Transport::HttpSse { message_path }, Part::Stream, shows)
+                if head.status.is_success() || kind == Kind::EventStream =>
+            {
+                unsay_digests(&mut head.headers);
+                let opened = async {
+                    if kind != Kind::EventStream {
+                        return Err(no_stream());
+                    }
+                    http_sse::open(incoming, upstream, message_path, owner, shows, gateway).await
+                };
+                let late = Failure::UpstreamTimeout { detail: "no endpoint event within the answer timeout" };
+                let opened = tokio::time::timeout(upstream.answer_timeout, opened).await.unwrap_or(Err(late))?;
+                awaited = Some((opened.awaited, upstream.answer_timeout));
+                opened.body
+            }
+            (_, Part::Messages, Some(_)) if head.status.is_success() && !kind.is_readable() => {
+                body::drain(incoming);
+                emptied(&mut head.headers)
+            }
+            (_, _, Some(shows)) if !incoming.is_end_stream() => {
+                let id = asked.request_id().cloned();
+                let filtered = filtered(kind, &mut head, incoming, gateway.limits.answer_bytes_max, shows, id);
+                // Only what is read whole takes time here; a stream is handed on at once.
+                let filtered = tokio::time::timeout(upstream.answer_timeout, filtered).await;
+                let late = Failure::UpstreamTimeout { detail: "the server's answer did not end in time" };
+                match filtered.unwrap_or(Err(late)) {
+                    Ok(body) => body,
+                    Err(_) if part == Part::Messages && head.status.is_success() => emptied(&mut head.headers),
+                    Err(failure) => return Err(Rejection::from(failure).answering(&asked)),
+                }
+            }
+            (_, _, _) => passed(incoming),
         };
         if kind == Kind::EventStream {
             head.headers.remove(header::CONTENT_LENGTH);
@@ -49,9 +81,17 @@ impl Forwarded {
         // What these two open serves whoever holds the token, whatever the server labels it. One JSON answer is no stream,
         // and the answer to a permitted request is always delivered.
         let may_last = head.status.is_success() && kind != Kind::Json;
-        let opens = |ask: &Ask| matches!(ask.operation, Operation::OpenStream | Operation::Listen(_));
-        let lives = (may_last && asked.each().iter().any(opens)).then(|| gateway.clock.until(principal.expires_at()));
-        Ok(Answer { response: Response::from_parts(head, body), is_stream, lives })
+        let lives = (may_last && asked.lasts())
+            .then(|| Lives { token: gateway.clock.until(principal.expires_at()), answers: awaited });
+        let body = match gateway.timeouts.keep_alive {
+            Some(idle) if is_stream && kind == Kind::EventStream => keep_alive::kept_alive(body, idle),
+            Some(_) | None => body,
+        };
+        if is_stream {
+            // Proxies in front that buffer would hold events back.
+            head.headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+        }
+        Ok(Answer { response: Response::from_parts(head, body), is_stream, lives, place })
     }
 }
 
@@ -63,7 +103,18 @@ pub struct Answer {
     /// Whether it is a stream, for which the audit log has `opened` and `closed`.
     pub(super) is_stream: bool,
     /// How long it may last.
-    pub(super) lives: Option<Duration>,
+    pub(super) lives: Option<Lives>,
+    /// Its place among the streams that its principal has open.
+    pub(super) place: Option<Place>,
+}
+
+/// How long a stream lasts that answers no request itself.
+#[derive(Debug)]
+pub(super) struct Lives {
+    /// Until the token that opened it expires.
+    pub(super) token: Duration,
+    /// With HTTP+SSE, what it still owes then, and how long that may take.
+    pub(super) answers: Option<(Awaited, Duration)>,
 }
 
 /// How an answer's body is read.
@@ -78,6 +129,13 @@ enum Kind {
 }
 
 impl Kind {
+    fn is_readable(self) -> bool {
+        match self {
+            Self::Json | Self::EventStream => true,
+            Self::Unreadable | Self::Other => false,
+        }
+    }
+
     fn of(headers: &HeaderMap) -> Self {
         let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
         let encoded = encodings.any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
@@ -115,10 +173,7 @@ async fn filtered(
     shows: Shows,
     request_id: Option<MessageId>,
 ) -> Result<Body, Failure> {
-    // They speak of the server's bytes, hidden entries included.
-    for digest in ["etag", "content-digest", "repr-digest", "digest", "content-md5"] {
-        head.headers.remove(digest);
-    }
+    unsay_digests(&mut head.headers);
     match (kind, head.status.is_success()) {
         (Kind::EventStream, _) => Ok(filter::events(incoming, bytes_max, shows, request_id)),
         (Kind::Json, _) => {
@@ -129,6 +184,26 @@ async fn filtered(
         (Kind::Other, false) => Ok(passed(incoming)),
         (Kind::Unreadable, _) | (Kind::Other, true) => nothing(incoming).await.map(|()| body::empty()),
     }
+}
+
+/// Digests speak of the server's bytes, hidden entries included.
+fn unsay_digests(headers: &mut HeaderMap) {
+    for digest in ["etag", "content-digest", "repr-digest", "digest", "content-md5"] {
+        headers.remove(digest);
+    }
+}
+
+/// The answer to a message is its status; what it asked for comes on the stream. So what cannot be read (`Accepted`) is no
+/// fault, and is left out.
+fn emptied(headers: &mut HeaderMap) -> Body {
+    for name in [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::CONTENT_ENCODING] {
+        headers.remove(name);
+    }
+    body::empty()
+}
+
+fn no_stream() -> Failure {
+    Failure::UpstreamProtocol { detail: "the server answered with no event stream", location: None }
 }
 
 /// An answer that holds nothing: anything in it would be something that we cannot vouch for.

@@ -19,10 +19,11 @@ pub struct AuditSink {
     ids: Arc<RequestIds>,
 }
 
-/// How many records wait to be written.
+/// How many records wait to be written, and how long they are.
 #[derive(Default)]
 struct Backlog {
     records: AtomicUsize,
+    bytes: AtomicUsize,
     shrinks: Notify,
 }
 
@@ -59,7 +60,8 @@ impl AuditSink {
         loop {
             // Made before the look at the number, so that a change after the look wakes it.
             let shrinks = self.backlog.shrinks.notified();
-            if self.backlog.records.load(Ordering::SeqCst) < QUEUE_RECORDS_MAX {
+            let Backlog { records, bytes, shrinks: _ } = &*self.backlog;
+            if records.load(Ordering::SeqCst) < QUEUE_RECORDS_MAX && bytes.load(Ordering::SeqCst) < QUEUE_BYTES_MAX {
                 return;
             }
             shrinks.await;
@@ -69,6 +71,7 @@ impl AuditSink {
     /// Queues one record; never waits.
     pub(super) fn write(&self, record: Vec<u8>) {
         self.backlog.records.fetch_add(1, Ordering::SeqCst);
+        self.backlog.bytes.fetch_add(record.len(), Ordering::SeqCst);
         if self.queue.send(Entry::Record(record)).is_err() {
             tracing::error!("an audit record was lost: its writer is gone");
         }
@@ -108,9 +111,11 @@ fn write_all(entries: &Receiver<Entry>, backlog: &Backlog, writer: impl Write) {
         };
         match next {
             Ok(Entry::Record(mut line)) => {
+                let bytes = line.len();
                 line.push(b'\n');
                 report(writer.write_all(&line));
                 backlog.records.fetch_sub(1, Ordering::SeqCst);
+                backlog.bytes.fetch_sub(bytes, Ordering::SeqCst);
                 backlog.shrinks.notify_waiters();
             }
             Ok(Entry::Flush(done)) => {
@@ -133,6 +138,9 @@ fn report(outcome: std::io::Result<()>) {
 
 /// Records that may wait for the writer before new requests wait too.
 const QUEUE_RECORDS_MAX: usize = 4096;
+
+/// Their bytes: the record of a batch may be long.
+const QUEUE_BYTES_MAX: usize = 32 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -174,6 +182,20 @@ mod tests {
         sink.room().await;
         for _ in 0..2 * QUEUE_RECORDS_MAX {
             sink.write(vec![b'x'; 64]);
+        }
+        let mut room = std::pin::pin!(sink.room());
+        assert!(tokio::time::timeout(Duration::from_millis(1), &mut room).await.is_err());
+        drop(let_go);
+        room.await;
+    }
+
+    #[tokio::test]
+    async fn few_records_fill_the_queue_if_they_are_long() {
+        let (let_go, stuck) = sync_channel(0);
+        let sink = AuditSink::start(Stuck(stuck)).unwrap();
+        for _ in 0..QUEUE_BYTES_MAX / (1 << 20) {
+            sink.room().await;
+            sink.write(vec![b'x'; 1 << 20]);
         }
         let mut room = std::pin::pin!(sink.room());
         assert!(tokio::time::timeout(Duration::from_millis(1), &mut room).await.is_err());

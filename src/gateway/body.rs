@@ -105,7 +105,15 @@ where
 /// A client that is still sending then finds the answer, not a connection reset.
 ///
 /// Not for a request with `Expect: 100-continue`: reading its body would invite the client to send it.
-pub fn drain<B>(mut body: B)
+pub fn drain<B>(body: B)
+where
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+{
+    drain_up_to(body, DRAIN_BYTES_MAX);
+}
+
+/// The same, at most `bytes_max`.
+pub fn drain_up_to<B>(mut body: B, bytes_max: usize)
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
 {
@@ -113,7 +121,7 @@ where
         return;
     }
     tokio::spawn(tokio::time::timeout(DRAIN_TIME_MAX, async move {
-        let mut left = DRAIN_BYTES_MAX;
+        let mut left = bytes_max;
         while let Some(Ok(frame)) = body.frame().await {
             let read = frame.data_ref().map_or(0, Bytes::len);
             match left.checked_sub(read) {
@@ -179,8 +187,8 @@ fn never(never: Infallible) -> BodyError {
     match never {}
 }
 
-/// How much of a refused body is read.
-const DRAIN_BYTES_MAX: usize = 256 << 10;
+/// How much of a refused body is read for whoever calls.
+pub const DRAIN_BYTES_MAX: usize = 256 << 10;
 /// For how long.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(1);
 

@@ -4,7 +4,7 @@
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
 use super::body::{self, Body};
-use super::route::{Route, malformed};
+use super::route::{Part, Route, malformed};
 use crate::rejection::Failure;
 
 /// The `Origin` of a request, if it has one: `public_url`'s own or one of `allowed_origins`, compared exactly
@@ -35,11 +35,12 @@ pub(super) fn expose(headers: &mut HeaderMap, origin: Option<HeaderValue>) {
 }
 
 /// The answer to OPTIONS on an MCP endpoint.
-pub(super) fn preflight(request: &HeaderMap) -> Response<Body> {
+pub(super) fn preflight(request: &HeaderMap, part: Part) -> Response<Body> {
     let mut response = no_content();
     let headers = response.headers_mut();
-    headers.insert(header::ALLOW, HeaderValue::from_static("POST, GET, DELETE, OPTIONS"));
+    headers.insert(header::ALLOW, HeaderValue::from_static(part.allow()));
     if request.contains_key(header::ORIGIN) {
+        // On each part: what a page may not send it does not get a 405 for.
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST, GET, DELETE"));
         headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed_headers(request));
         headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("7200"));

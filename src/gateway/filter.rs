@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::Frame;
 
 use super::body::{self, Body, BodyError, ReadFault};
@@ -48,42 +48,86 @@ where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BodyError>,
 {
-    let parser = Parser::new(event_bytes_max);
-    Body::new(Events { answer, parser, shows, request_id, end: None })
+    let begun = Begun { first: Bytes::new(), left: Vec::new(), parser: Parser::new(event_bytes_max) };
+    rewritten(answer, begun, move |event| Ok(self::event(event, &shows, request_id.as_ref())))
+}
+
+/// How far an event stream has been read.
+#[derive(Debug)]
+pub struct Begun {
+    /// What the client gets first.
+    pub first: Bytes,
+    /// Events that are still to be rewritten.
+    pub left: Vec<Event>,
+    /// What came of an unfinished event.
+    pub parser: Parser,
+}
+
+/// The same for any `rewrite`: it says what the client gets of an event, or why the stream ends with an error before it.
+pub fn rewritten<B, F>(answer: B, begun: Begun, rewrite: F) -> Body
+where
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BodyError>,
+    F: FnMut(Event) -> Result<Bytes, &'static str> + Send + Unpin + 'static,
+{
+    Body::new(Events { answer, begun, rewrite, end: None })
+}
+
+/// The event as the client may see it; see [`events`].
+pub fn event(event: Event, shows: &Shows, request_id: Option<&MessageId>) -> Bytes {
+    // Comments, and the event with an id and empty data that primes a resumable stream (MCP 2025-11-25).
+    let Some(data) = event.data.as_ref().filter(|data| !data.is_empty()) else { return event.raw };
+    match listing::filter(data, shows.as_ref()) {
+        Ok(Filtered::Unchanged) => event.raw,
+        Ok(Filtered::Changed(data)) => event.with_data(&data),
+        Err(fault) => {
+            tracing::warn!(detail = fault.detail, "an event of the server was not understood and is replaced");
+            event.with_data(not_understood(fault.id.as_ref().or(request_id)).as_bytes())
+        }
+    }
 }
 
 /// An event stream that is being filtered. Each frame of the server's makes at most one for the client, and the next is
 /// asked for only when the client asks: nothing piles up here but one unfinished event.
-struct Events<B> {
+struct Events<B, F> {
     answer: B,
-    parser: Parser,
-    shows: Shows,
-    request_id: Option<MessageId>,
+    begun: Begun,
+    rewrite: F,
     end: Option<End>,
 }
 
 /// How the stream ends, once that is known.
 enum End {
-    /// An event was over the limit; the client is still to learn of it.
-    TooLarge,
+    /// For this reason; the client is still to learn of it.
+    Broken(&'static str),
     /// The client has been told.
     Told,
 }
 
-impl<B> http_body::Body for Events<B>
+impl<B, F> http_body::Body for Events<B, F>
 where
     B: http_body::Body<Data = Bytes> + Unpin,
     B::Error: Into<BodyError>,
+    F: FnMut(Event) -> Result<Bytes, &'static str> + Unpin,
 {
     type Data = Bytes;
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let first = std::mem::take(&mut self.begun.first);
+        if !first.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(first))));
+        }
+        let left = std::mem::take(&mut self.begun.left);
+        let left = self.rewrite(left);
+        if !left.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(left))));
+        }
         loop {
             match self.end {
-                Some(End::TooLarge) => {
+                Some(End::Broken(why)) => {
                     self.end = Some(End::Told);
-                    return Poll::Ready(Some(Err("an event of the server is over the limit".into())));
+                    return Poll::Ready(Some(Err(why.into())));
                 }
                 Some(End::Told) => return Poll::Ready(None),
                 None => {}
@@ -114,37 +158,31 @@ where
     }
 }
 
-impl<B> Events<B> {
+impl<B, F: FnMut(Event) -> Result<Bytes, &'static str>> Events<B, F> {
     /// Takes bytes of the server's and returns those for the client.
     fn take(&mut self, data: &[u8]) -> Bytes {
         let mut events = Vec::new();
-        if self.parser.push(data, &mut events) == Err(EventTooLarge) {
-            self.end = Some(End::TooLarge);
+        if self.begun.parser.push(data, &mut events) == Err(EventTooLarge) {
+            self.end = Some(End::Broken("an event of the server is over the limit"));
         }
-        let mut events = events.into_iter();
-        let Some(first) = events.next() else { return Bytes::new() };
-        let first = self.filter(first);
-        if events.len() == 0 {
-            return first;
-        }
-        let mut out = BytesMut::from(first);
-        for event in events {
-            out.extend_from_slice(&self.filter(event));
-        }
-        out.freeze()
+        self.rewrite(events)
     }
 
-    /// The event as the client may see it.
-    fn filter(&self, event: Event) -> Bytes {
-        // Comments, and the event with an id and empty data that primes a resumable stream (MCP 2025-11-25).
-        let Some(data) = event.data.as_ref().filter(|data| !data.is_empty()) else { return event.raw };
-        match listing::filter(data, self.shows.as_ref()) {
-            Ok(Filtered::Unchanged) => event.raw,
-            Ok(Filtered::Changed(data)) => event.with_data(&data),
-            Err(fault) => {
-                tracing::warn!(detail = fault.detail, "an event of the server was not understood and is replaced");
-                event.with_data(not_understood(fault.id.as_ref().or(self.request_id.as_ref())).as_bytes())
+    /// Those events as the client may see them.
+    fn rewrite(&mut self, events: Vec<Event>) -> Bytes {
+        let mut rewritten = Vec::with_capacity(events.len());
+        for event in events {
+            match (self.rewrite)(event) {
+                Ok(event) => rewritten.push(event),
+                Err(why) => {
+                    self.end = Some(End::Broken(why));
+                    break;
+                }
             }
+        }
+        match rewritten.as_slice() {
+            [one] => one.clone(),
+            several => several.concat().into(),
         }
     }
 }

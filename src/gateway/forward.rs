@@ -8,6 +8,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use super::Gateway;
 use super::body;
 use super::route::Route;
+use super::session::Owner;
 use super::stage::{Authorized, Forwarded, Head, Inspected, Payload, Session};
 use super::trail::Trail;
 use crate::rejection::{Failure, Rejection};
@@ -17,16 +18,33 @@ impl Authorized {
     /// Sends the inspected bytes, once. A 401 or a redirect of the server's is not the client's to follow.
     pub async fn forward(self, gateway: &Gateway, trail: &mut Trail) -> Result<Forwarded, Rejection> {
         let Self { inspected, _permits: permits } = self;
-        let Inspected { route, principal, head, payload, session, asked } = inspected;
-        let request = upstream_request(head, &route, &principal, session.as_ref(), gateway, &payload);
-        let answer = match route.upstream.send(request).await {
-            Ok(answer) => answer,
-            Err(failure) => return Err(Rejection::from(failure).answering(&asked)),
+        let Inspected { route, principal, head, payload, session, address, asked } = inspected;
+        let part = head.part;
+        let place = if asked.lasts() {
+            let place = gateway.lasting.take(Owner::of(&principal, &route.name));
+            let limited = Failure::RateLimited { retry_after_secs: RETRY_AFTER_SECS };
+            Some(place.ok_or_else(|| Rejection::from(limited).answering(&asked))?)
+        } else {
+            None
         };
+        let mut request = upstream_request(head, &route, &principal, session.as_ref(), gateway, &payload);
+        if let Some(address) = &address {
+            address.expect(&asked).map_err(|failure| Rejection::from(failure).answering(&asked))?;
+            *request.uri_mut() = http::Uri::from(address.target.clone());
+        }
+        let sent = route.upstream.send(request).await;
         drop((payload, permits));
-        trail.upstream_status(answer.status());
-        match checked(answer) {
-            Ok(answer) => Ok(Forwarded { route, principal, session, asked, answer }),
+        let answer = sent.and_then(|answer| {
+            trail.upstream_status(answer.status());
+            checked(answer)
+        });
+        if let Some(address) = &address
+            && !answer.as_ref().is_ok_and(|answer| answer.status().is_success())
+        {
+            address.give_up(&asked);
+        }
+        match answer {
+            Ok(answer) => Ok(Forwarded { route, part, principal, session, asked, place, answer }),
             Err(failure) => Err(Rejection::from(failure).answering(&asked)),
         }
     }
@@ -59,7 +77,7 @@ fn upstream_request(
     gateway: &Gateway,
     payload: &Payload,
 ) -> Request<body::Body> {
-    let Head { method, headers, peer, authority } = head;
+    let Head { method, headers, peer, authority, part: _, query: _ } = head;
     let trusted = gateway.trusted_proxies.iter().any(|net| net.contains(&peer.address.ip().to_canonical()));
     let mut headers = clean(headers, &route.upstream_settings.identity, trusted);
     set_forwarded(&mut headers, &peer.address.ip().to_canonical().to_string(), &authority, gateway.public_https);
@@ -216,6 +234,9 @@ const REMOVED: [&str; 33] = [
     "x-rewrite-url",
     "x-envoy-original-path",
 ];
+
+/// Nobody can say when another of the caller's streams ends.
+const RETRY_AFTER_SECS: u64 = 10;
 
 /// What `Connection` can't take away: without it the server would read the request otherwise than we did.
 const END_TO_END: [&str; 6] =

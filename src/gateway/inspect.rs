@@ -6,9 +6,10 @@ use http::{HeaderMap, Method, header};
 use hyper::body::Incoming;
 
 use super::Gateway;
-use super::body::{BudgetFault, ReadFault};
+use super::body::{BudgetFault, DRAIN_BYTES_MAX, ReadFault};
+use super::http_sse::Address;
 use super::respond;
-use super::route::malformed;
+use super::route::{Part, malformed};
 use super::session::Owner;
 use super::stage::{Authenticated, Head, Inspected, Payload, Session};
 use super::trail::Trail;
@@ -31,7 +32,9 @@ impl Authenticated {
         let payload = match read {
             Ok(payload) => payload,
             Err(failure) => {
-                respond::drain(body, &head.headers);
+                // Whoever may send a body may send one that is too long, and must find the 413: so much again is read of it.
+                let bytes_max = gateway.limits.body_bytes_max.saturating_mul(2).max(DRAIN_BYTES_MAX);
+                respond::drain_up_to(body, &head.headers, bytes_max);
                 return Err(failure.into());
             }
         };
@@ -49,7 +52,10 @@ impl Authenticated {
         trail.asked(&asked);
         let session = open_session(&mut head, revision, &principal, &route.name, gateway)
             .map_err(|failure| Rejection::from(failure).answering(&asked))?;
-        Ok(Inspected { route, principal, head, payload, session, asked })
+        let owner = Owner::of(&principal, &route.name);
+        let address = (head.part == Part::Messages).then(|| Address::of(head.query.as_deref(), owner, gateway));
+        let address = address.transpose().map_err(|failure| Rejection::from(failure).answering(&asked))?;
+        Ok(Inspected { route, principal, head, payload, session, address, asked })
     }
 }
 

@@ -8,7 +8,10 @@ mod cors;
 pub mod fetch;
 pub mod filter;
 mod forward;
+pub mod http_sse;
 mod inspect;
+mod keep_alive;
+mod lasting;
 pub mod listener;
 mod pipeline;
 mod respond;
@@ -32,6 +35,8 @@ use crate::token::clock::Clock;
 use audit::AuditSink;
 use body::BodyBudget;
 use fetch::HttpFetch;
+use http_sse::Streams;
+use lasting::Lasting;
 use route::Table;
 use session::SessionSeal;
 use settings::{Limits, Settings, Timeouts, Tls};
@@ -42,7 +47,9 @@ pub struct Gateway {
     table: Table,
     tokens: Validator,
     sessions: SessionSeal,
+    streams: Streams,
     bodies: BodyBudget,
+    lasting: Lasting,
     audit: AuditSink,
     clock: Clock,
     limits: Limits,
@@ -86,7 +93,9 @@ impl Prepared {
             table,
             tokens,
             sessions,
+            streams: Streams::default(),
             bodies: BodyBudget::new(settings.limits.bodies_in_flight_bytes_max),
+            lasting: Lasting::new(settings.limits.streams_per_principal_max),
             audit,
             clock,
             limits: settings.limits,

@@ -13,7 +13,7 @@ use hyper::body::{Body as _, Incoming};
 use super::answer::Answer;
 use super::body::Body;
 use super::listener::Peer;
-use super::route::{self, Endpoint, Route};
+use super::route::{self, Endpoint, Part, Route};
 use super::shutdown::Shutdown;
 use super::stage::{Head, Routed};
 use super::trail::{End, Trail};
@@ -27,9 +27,9 @@ enum Surface {
     /// OPTIONS on a discovery document.
     DocumentOptions,
     /// OPTIONS on an MCP endpoint.
-    Preflight,
+    Preflight(Part),
     /// A request to an MCP endpoint, by this authority.
-    Mcp(Arc<Route>, String),
+    Mcp(Arc<Route>, Part, String),
 }
 
 /// What an answer must know of its request, as far as that was found out.
@@ -72,13 +72,14 @@ impl Gateway {
                 reply.public("metadata", respond::document(&parts.method, json), trail, shutdown)
             }
             Surface::DocumentOptions => reply.public("preflight", cors::public_preflight(), trail, shutdown),
-            Surface::Preflight => {
-                let mut response = cors::preflight(&parts.headers);
+            Surface::Preflight(part) => {
+                let mut response = cors::preflight(&parts.headers, part);
                 cors::expose(response.headers_mut(), reply.origin.clone());
                 reply.public("preflight", response, trail, shutdown)
             }
-            Surface::Mcp(route, authority) => {
-                let head = Head { method: parts.method, headers: parts.headers, peer, authority };
+            Surface::Mcp(route, part, authority) => {
+                let query = parts.uri.query().filter(|_| part == Part::Messages).map(ToOwned::to_owned);
+                let head = Head { method: parts.method, headers: parts.headers, peer, authority, part, query };
                 match self.mcp(Routed { route, head, body }, &mut trail).await {
                     Ok(mut answer) => {
                         cors::expose(answer.response.headers_mut(), reply.origin);
@@ -105,11 +106,13 @@ impl Gateway {
         route::check_head(parts, self.limits.headers_max)?;
         let authority = self.table.authority(parts)?;
         let json = match self.table.find(parts.uri.path())? {
-            Endpoint::Mcp(route) => {
+            Endpoint::Mcp(route, part) => {
                 reply.route = Some(Arc::clone(route));
-                let bodiless = [Method::GET, Method::DELETE, Method::OPTIONS].contains(&parts.method);
-                if !bodiless && parts.method != Method::POST {
-                    return Err(Failure::MethodNotAllowed { allow: "POST, GET, DELETE, OPTIONS" });
+                let bodiless = parts.method != Method::POST;
+                if !part.allows(&parts.method) {
+                    // A page that tries Streamable HTTP first must see this, to go on with HTTP+SSE.
+                    reply.origin = cors::allowed_origin(&parts.headers, route).ok().flatten();
+                    return Err(Failure::MethodNotAllowed { allow: part.allow() });
                 }
                 reply.origin = cors::allowed_origin(&parts.headers, route)?;
                 // A body that we passed over could be read as a second request by a server behind us.
@@ -117,8 +120,8 @@ impl Gateway {
                     return Err(route::malformed("GET, DELETE and OPTIONS carry no body"));
                 }
                 return Ok(match parts.method {
-                    Method::OPTIONS => Surface::Preflight,
-                    _ => Surface::Mcp(Arc::clone(route), authority),
+                    Method::OPTIONS => Surface::Preflight(*part),
+                    _ => Surface::Mcp(Arc::clone(route), *part, authority),
                 });
             }
             Endpoint::ResourceMetadata(route, json) => {
@@ -150,7 +153,7 @@ impl Reply {
         if let Some(name) = self.route.as_ref().map(|route| &route.name).or(self.document_of.as_ref()) {
             trail.route(name);
         }
-        stream::audited(Answer { response, is_stream: false, lives: None }, trail, shutdown)
+        stream::audited(Answer { response, is_stream: false, lives: None, place: None }, trail, shutdown)
     }
 
     /// The answer to a refused request. Its record is written before it goes out.

@@ -27,7 +27,8 @@ pub(super) fn rejection(rejection: &Rejection, route: Option<&Route>) -> Respons
         if let Failure::MethodNotAllowed { allow } = failure {
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));
         }
-        if let Failure::KeysUnavailable { retry_after_secs }
+        if let Failure::RateLimited { retry_after_secs }
+        | Failure::KeysUnavailable { retry_after_secs }
         | Failure::Overloaded { retry_after_secs }
         | Failure::ShuttingDown { retry_after_secs } = failure
         {
@@ -52,8 +53,13 @@ pub(super) fn document(method: &Method, json: Bytes) -> Response<Body> {
 /// Lets a client that is still sending find its answer. One that waits for `100 Continue` sends nothing, and must not be
 /// invited to.
 pub(super) fn drain(body: Incoming, headers: &HeaderMap) {
+    drain_up_to(body, headers, body::DRAIN_BYTES_MAX);
+}
+
+/// The same for a client that may send so much more.
+pub(super) fn drain_up_to(body: Incoming, headers: &HeaderMap, bytes_max: usize) {
     if !headers.contains_key(header::EXPECT) {
-        body::drain(body);
+        body::drain_up_to(body, bytes_max);
     }
 }
 

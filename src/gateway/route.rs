@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, StatusCode, Version, header};
+use http::{HeaderMap, HeaderName, Method, StatusCode, Version, header};
 
-use super::settings::{RouteSettings, Settings, UpstreamSettings};
+use super::settings::{RouteSettings, Settings, Transport, UpstreamSettings};
 use super::upstream::Upstream;
 use crate::oauth::ids::{Issuer, PublicOrigin};
 use crate::oauth::metadata::{ResourceMetadata, well_known_path};
@@ -22,6 +22,8 @@ use crate::token::Recipient;
 pub struct Route {
     /// Its name in the file.
     pub name: Arc<str>,
+    /// How its server speaks to clients.
+    pub transport: Transport,
     /// What a token must be for.
     pub recipient: Recipient,
     /// What the rules demand.
@@ -40,12 +42,23 @@ pub struct Route {
 
 /// What stands at a path.
 pub enum Endpoint {
-    /// An MCP endpoint.
-    Mcp(Arc<Route>),
+    /// An MCP endpoint, or a part of one.
+    Mcp(Arc<Route>, Part),
     /// The protected resource metadata document of a route (RFC 9728 §3), by the route's name.
     ResourceMetadata(Arc<str>, Bytes),
     /// The metadata of an authorization server, relayed for clients of MCP 2025-03-26.
     ServerMetadata(Issuer),
+}
+
+/// What of its transport an MCP endpoint is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// All of it: Streamable HTTP.
+    Whole,
+    /// Of HTTP+SSE, where the stream is opened.
+    Stream,
+    /// Of HTTP+SSE, where messages are posted.
+    Messages,
 }
 
 /// Every authority and every path that is ours.
@@ -58,6 +71,24 @@ pub struct Table {
 impl fmt::Debug for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Route({})", self.name)
+    }
+}
+
+impl Part {
+    /// Its methods, as `Allow` names them.
+    #[must_use]
+    pub fn allow(self) -> &'static str {
+        match self {
+            Self::Whole => "POST, GET, DELETE, OPTIONS",
+            Self::Stream => "GET, OPTIONS",
+            Self::Messages => "POST, OPTIONS",
+        }
+    }
+
+    /// Whether `method` is one of them.
+    #[must_use]
+    pub fn allows(self, method: &Method) -> bool {
+        self.allow().split(", ").any(|allowed| allowed == method.as_str())
     }
 }
 
@@ -86,8 +117,8 @@ impl Table {
     /// Every route.
     pub fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.endpoints.values().filter_map(|endpoint| match endpoint {
-            Endpoint::Mcp(route) => Some(route),
-            Endpoint::ResourceMetadata(..) | Endpoint::ServerMetadata(_) => None,
+            Endpoint::Mcp(route, Part::Whole | Part::Stream) => Some(route),
+            Endpoint::Mcp(_, Part::Messages) | Endpoint::ResourceMetadata(..) | Endpoint::ServerMetadata(_) => None,
         })
     }
 
@@ -126,6 +157,7 @@ impl Table {
         allowed_origins.extend(route.allowed_origins.iter().cloned());
         let served = Route {
             name: Arc::clone(&route.name),
+            transport: route.transport.clone(),
             recipient: Recipient {
                 issuers: route.issuers.clone(),
                 resource: route.resource.clone(),
@@ -139,7 +171,16 @@ impl Table {
             allowed_origins,
         };
         self.endpoints.insert(metadata_path, resource_metadata(route));
-        self.endpoints.insert(route.path.to_string(), Endpoint::Mcp(Arc::new(served)));
+        let served = Arc::new(served);
+        let part = match &route.transport {
+            Transport::StreamableHttp => Part::Whole,
+            Transport::HttpSse { message_path } => {
+                let messages = Endpoint::Mcp(Arc::clone(&served), Part::Messages);
+                self.endpoints.insert(message_path.to_string(), messages);
+                Part::Stream
+            }
+        };
+        self.endpoints.insert(route.path.to_string(), Endpoint::Mcp(served, part));
         if let Some(first) = route.issuers.first() {
             for form in SERVER_METADATA_PATHS {
                 self.endpoints.insert(format!("{form}{}", route.path), Endpoint::ServerMetadata(first.clone()));

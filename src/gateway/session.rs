@@ -1,5 +1,6 @@
-//! Seals `Mcp-Session-Id` to principal and route, so that an id is worthless to anybody else. Never to a token: clients
-//! step up within a session. Nothing is stored: replicas that share the keys open each other's ids.
+//! Seals `Mcp-Session-Id`, and with HTTP+SSE where a server takes messages, to principal and route, so that they are
+//! worthless to anybody else. Never to a token: clients step up within a session. Nothing is stored: replicas that share
+//! the keys open each other's ids.
 
 use std::fmt;
 
@@ -47,24 +48,44 @@ impl SessionSeal {
         Ok(Self { seals: sealing_key(first)?, opens_too })
     }
 
+    /// What the client gets for `target`, where the server takes the messages of a stream (MCP 2024-11-05): path and query.
+    /// It does not open as a session id, nor a session id as this. The same texts are refused.
+    pub fn seal_target(&self, target: &str, owner: Owner<'_>) -> Result<String, String> {
+        self.seal_as(Kind::Target, target, owner)
+    }
+
+    /// What [`SessionSeal::seal_target`] sealed for this owner.
+    #[must_use]
+    pub fn open_target(&self, sealed: &str, owner: Owner<'_>) -> Option<String> {
+        self.open_as(Kind::Target, sealed, owner)
+    }
+
     /// The id that the client gets for the server's `upstream_id`: visible ASCII. An id that MCP does not allow (anything
     /// but visible ASCII, MCP 2025-11-25, Session Management), or of more than 1 KiB, is refused.
     pub fn seal(&self, upstream_id: &str, owner: Owner<'_>) -> Result<String, String> {
-        if upstream_id.len() > UPSTREAM_ID_BYTES_MAX || !is_session_id(upstream_id) {
-            return Err("the server's session id is not visible ASCII of at most 1 KiB".to_owned());
-        }
-        let mut sealed = upstream_id.as_bytes().to_vec();
-        let nonce = self
-            .seals
-            .seal_in_place_append_tag(Aad::from(associated_data(owner)), &mut sealed)
-            .map_err(|_| "the session id could not be sealed".to_owned())?;
-        let parts: [&[u8]; 3] = [&[VERSION], nonce.as_ref(), &sealed];
-        Ok(URL_SAFE_NO_PAD.encode(parts.concat()))
+        self.seal_as(Kind::Id, upstream_id, owner)
     }
 
     /// The server's id, if `sealed` was sealed for this owner by one of the keys.
     #[must_use]
     pub fn open(&self, sealed: &str, owner: Owner<'_>) -> Option<String> {
+        self.open_as(Kind::Id, sealed, owner)
+    }
+
+    fn seal_as(&self, kind: Kind, upstream_id: &str, owner: Owner<'_>) -> Result<String, String> {
+        if upstream_id.len() > UPSTREAM_ID_BYTES_MAX || !is_session_id(upstream_id) {
+            return Err("what the server names is not visible ASCII of at most 1 KiB".to_owned());
+        }
+        let mut sealed = upstream_id.as_bytes().to_vec();
+        let nonce = self
+            .seals
+            .seal_in_place_append_tag(Aad::from(associated_data(kind, owner)), &mut sealed)
+            .map_err(|_| "the session id could not be sealed".to_owned())?;
+        let parts: [&[u8]; 3] = [&[VERSION], nonce.as_ref(), &sealed];
+        Ok(URL_SAFE_NO_PAD.encode(parts.concat()))
+    }
+
+    fn open_as(&self, kind: Kind, sealed: &str, owner: Owner<'_>) -> Option<String> {
         if sealed.len() > SEALED_BYTES_MAX {
             return None;
         }
@@ -72,7 +93,7 @@ impl SessionSeal {
         let bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
         let (&[VERSION], rest) = bytes.split_first_chunk()? else { return None };
         let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_LEN>()?;
-        let owner = associated_data(owner);
+        let owner = associated_data(kind, owner);
         std::iter::once(&self.seals).chain(&self.opens_too).find_map(|key| {
             let mut buffer = ciphertext.to_vec();
             let nonce = Nonce::assume_unique_for_key(*nonce);
@@ -94,10 +115,21 @@ fn sealing_key(key: &SessionKey) -> Result<RandomizedNonceKey, String> {
     RandomizedNonceKey::new(&AES_256_GCM_SIV, &key.0).map_err(|_| "the session key cannot be used".to_owned())
 }
 
-/// The owner, so encoded that no two owners give the same bytes: a length before each text, or else `a` with `bc` would
+/// What is sealed. One must not pass for the other: a session id that a server chose could name any path.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Id,
+    Target,
+}
+
+/// The kind and the owner, so encoded that no two give the same bytes: a length before each text, or else `a` with `bc` would
 /// open what belongs to `ab` with `c`; and a mark for an absent one, which is not an empty one.
-fn associated_data(owner: Owner<'_>) -> Vec<u8> {
-    let mut out = vec![VERSION];
+fn associated_data(kind: Kind, owner: Owner<'_>) -> Vec<u8> {
+    let kind = match kind {
+        Kind::Id => 0,
+        Kind::Target => 1,
+    };
+    let mut out = vec![VERSION, kind];
     for part in [Some(owner.issuer), owner.subject, owner.client, Some(owner.route)] {
         match part {
             None => out.push(0),
@@ -170,6 +202,17 @@ mod tests {
             Owner { subject: None, client: Some("x"), ..OWNER },
             false,
         );
+    }
+
+    #[test]
+    fn where_messages_go_is_no_session_id() {
+        let seal = seal_of(&[1]);
+        let (id, target) =
+            (seal.seal("/message?id=1", OWNER).unwrap(), seal.seal_target("/message?id=1", OWNER).unwrap());
+        assert_eq!(seal.open_target(&target, OWNER).as_deref(), Some("/message?id=1"));
+        assert_eq!((seal.open_target(&id, OWNER), seal.open(&target, OWNER)), (None, None));
+        assert_eq!(seal.open_target(&target, Owner { route: "jira", ..OWNER }), None);
+        assert!(seal.seal_target(&format!("/{}", "x".repeat(1024)), OWNER).is_err());
     }
 
     #[test]

@@ -65,6 +65,8 @@ pub struct RouteSettings {
     pub name: Arc<str>,
     /// The exact path.
     pub path: Arc<str>,
+    /// How the server speaks to clients.
+    pub transport: Transport,
     /// The MCP server.
     pub upstream: UpstreamSettings,
     /// Its resource identifier.
@@ -81,6 +83,18 @@ pub struct RouteSettings {
     pub allowed_origins: Vec<String>,
     /// What it demands.
     pub policy: Policy,
+}
+
+/// How clients and server speak with one another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transport {
+    /// One endpoint for everything (MCP 2025-03-26 and later).
+    StreamableHttp,
+    /// GET on `path` opens a stream, messages are posted elsewhere (MCP 2024-11-05, HTTP with SSE).
+    HttpSse {
+        /// The exact path that they are posted to.
+        message_path: Arc<str>,
+    },
 }
 
 /// An MCP server.
@@ -144,6 +158,8 @@ pub struct Limits {
     pub answer_bytes_max: usize,
     /// Connections (10000).
     pub connections_max: usize,
+    /// Streams from server to client that one principal may have open (64).
+    pub streams_per_principal_max: usize,
     /// Streams of one h2 connection (100).
     pub h2_streams_max: u32,
     /// Cache of verified tokens, bytes (32 MiB).
@@ -161,6 +177,8 @@ pub struct Timeouts {
     pub body: Duration,
     /// A client that reads nothing of what we write (30 s).
     pub write_stall: Duration,
+    /// Silence on an event stream before a comment is sent (15 s); `None`: never.
+    pub keep_alive: Option<Duration>,
     /// Default of `upstream.timeouts.connect_secs` (2 s).
     pub connect: Duration,
     /// Default of `upstream.timeouts.answer_secs` (60 s).
@@ -176,6 +194,7 @@ impl Default for Limits {
             bodies_in_flight_bytes_max: 64 << 20,
             json_depth_max: 64,
             batch_messages_max: 50,
+            streams_per_principal_max: 64,
             token_bytes_max: 8 << 10,
             answer_bytes_max: 16 << 20,
             connections_max: 10_000,
@@ -192,6 +211,7 @@ impl Default for Timeouts {
             head: Duration::from_secs(10),
             body: Duration::from_secs(30),
             write_stall: Duration::from_secs(30),
+            keep_alive: Some(Duration::from_secs(15)),
             connect: Duration::from_secs(2),
             answer: Duration::from_mins(1),
         }

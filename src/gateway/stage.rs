@@ -50,9 +50,11 @@ use hyper::body::Incoming;
 
 use super::Gateway;
 use super::body::Claim;
+use super::http_sse::Address;
+use super::lasting::Place;
 use super::listener::Peer;
 use super::respond;
-use super::route::Route;
+use super::route::{Part, Route};
 use super::trail::Trail;
 use crate::mcp::operation::Asked;
 use crate::oauth::bearer::{AccessToken, BearerFault};
@@ -68,6 +70,10 @@ pub struct Head {
     pub(super) peer: Peer,
     /// The authority that the client used; one of ours.
     pub(super) authority: String,
+    /// What of its transport the endpoint is.
+    pub(super) part: Part,
+    /// The query, where it is the address of a message. All others are dropped.
+    pub(super) query: Option<String>,
 }
 
 /// A request to a known MCP endpoint, by an allowed method, from an allowed origin.
@@ -98,6 +104,8 @@ pub struct Inspected {
     pub(super) head: Head,
     pub(super) payload: Payload,
     pub(super) session: Option<Session>,
+    /// Where a message goes that came to a message path.
+    pub(super) address: Option<Address>,
     pub(super) asked: Asked,
 }
 
@@ -114,9 +122,11 @@ pub struct Authorized {
 #[must_use]
 pub struct Forwarded {
     pub(super) route: Arc<Route>,
+    pub(super) part: Part,
     pub(super) principal: Principal,
     pub(super) session: Option<Session>,
     pub(super) asked: Asked,
+    pub(super) place: Option<Place>,
     pub(super) answer: Response<Incoming>,
 }
 
@@ -171,7 +181,7 @@ impl Inspected {
     /// given for.
     pub fn authorize(self, trail: &mut Trail) -> Result<Authorized, Rejection> {
         let (policy, held) = (&self.route.policy, self.principal.scopes());
-        let decided: Vec<_> = self.asked.each().iter().map(|ask| policy.decide(held, &ask.operation)).collect();
+        let decided = policy.decide_each(held, self.asked.each().iter().map(|ask| &ask.operation));
         trail.decided(&decided);
         if decided.iter().all(Result::is_ok) {
             let permits = decided.into_iter().flatten().collect();

@@ -3,22 +3,22 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 
-use super::answer::Answer;
+use super::answer::{Answer, Lives};
 use super::body::{Body, BodyError};
+use super::lasting::Place;
 use super::shutdown::Shutdown;
 use super::trail::{End, Trail};
 
 /// The answer, which ends cleanly when its time has passed or the gateway stops, and writes the record of its request when
 /// its body has ended, however that came about.
 pub(super) fn audited(answer: Answer, mut trail: Trail, shutdown: &Shutdown) -> Response<Body> {
-    let Answer { response, is_stream, lives } = answer;
+    let Answer { response, is_stream, lives, place } = answer;
     trail.status(response.status());
     if is_stream {
         trail.opened();
@@ -29,16 +29,21 @@ pub(super) fn audited(answer: Answer, mut trail: Trail, shutdown: &Shutdown) -> 
             return inner;
         }
         let ends = lives.map(|lives| -> Ends { Box::pin(ends(lives, shutdown.clone())) });
-        Audited { inner, trail: Some(trail), ends }.boxed_unsync()
+        Audited { inner, trail: Some(trail), ends, _place: place }.boxed_unsync()
     })
 }
 
-/// What ends a stream that answers no request, and would never end by itself.
-async fn ends(lives: Duration, shutdown: Shutdown) -> End {
-    tokio::select! {
-        () = tokio::time::sleep(lives) => End::TokenExpired,
+/// What ends a stream that answers no request, and would never end by itself. One that carries the answers to others is
+/// given the time for those that it owes.
+async fn ends(lives: Lives, shutdown: Shutdown) -> End {
+    let end = tokio::select! {
+        () = tokio::time::sleep(lives.token) => End::TokenExpired,
         () = shutdown.requested() => End::ShuttingDown,
+    };
+    if let Some((awaited, answer_timeout)) = lives.answers {
+        drop(tokio::time::timeout(answer_timeout, awaited.settled()).await);
     }
+    end
 }
 
 type Ends = Pin<Box<dyn Future<Output = End> + Send>>;
@@ -47,6 +52,8 @@ struct Audited {
     inner: Body,
     trail: Option<Trail>,
     ends: Option<Ends>,
+    /// Free again when the body is dropped.
+    _place: Option<Place>,
 }
 
 impl Audited {

@@ -174,7 +174,7 @@ impl Trail {
 
     /// What the request asks for.
     pub fn asked(&mut self, asked: &Asked) {
-        let words = |ask: &Ask| (cut(ask.operation.method()), ask.operation.name().map(cut));
+        let words = |ask: &Ask| (cut(ask.operation.method()), ask.operation.name().map(|name| cut(&name)));
         match asked {
             Asked::One(ask) => {
                 let (method, name) = words(ask);
@@ -193,7 +193,8 @@ impl Trail {
         let permits = || decided.iter().flatten();
         if permits().count() == decided.len() {
             self.record.decision = "allowed";
-            self.record.would_deny = permits().find_map(Permit::would_deny).map(Denial::reason);
+            let worst = permits().filter_map(Permit::would_deny).max_by_key(|denial| denial.gravity());
+            self.record.would_deny = worst.map(Denial::reason);
         }
         if self.record.operations.is_empty() {
             if let Some(permit) = permits().next() {
@@ -239,6 +240,8 @@ impl Trail {
             Cause::Failure(Failure::UpstreamProtocol { location, .. }) => {
                 self.record.location = location.as_deref().map(cut);
             }
+            // Permitted, but not sent.
+            Cause::Failure(Failure::RateLimited { .. }) => self.record.decision = "refused",
             // What fails after it was permitted stays "allowed": the server may have seen it.
             Cause::Failure(_) => {}
         }

@@ -67,6 +67,17 @@ pub fn filter(json: &[u8], shows: &dyn Fn(Entry<'_>) -> bool) -> Result<Filtered
     Ok(changed.map_or(Filtered::Unchanged, Filtered::Changed))
 }
 
+/// The ids of the responses in one JSON document, a message or a batch of them; none where it cannot be read.
+#[must_use]
+pub fn answered(json: &[u8]) -> Vec<MessageId> {
+    let Ok(text) = std::str::from_utf8(json) else { return Vec::new() };
+    let id = |message: &str| response_id(&members(message).ok()?);
+    match elements(text) {
+        Ok(batch) => batch.into_iter().filter_map(|message| id(message.get())).collect(),
+        Err(_) => id(text).into_iter().collect(),
+    }
+}
+
 /// Edits one message.
 fn edit_message<'a>(
     message: &'a str,
@@ -239,6 +250,23 @@ mod tests {
         let json = json.as_ref();
         let outcome = filter(json, &|_| true);
         assert!(outcome.is_err(), "{outcome:?} for {}", String::from_utf8_lossy(json));
+    }
+
+    #[test]
+    fn the_ids_of_responses_are_read() {
+        let check = |json: &str, expect: &[&str]| {
+            let ids = answered(json.as_bytes());
+            assert_eq!(ids.iter().map(MessageId::as_json).collect::<Vec<_>>(), expect, "{json}");
+        };
+        check(r#"{"jsonrpc":"2.0","id":7,"result":{}}"#, &["7"]);
+        check(r#"{"jsonrpc":"2.0","id":"\u0061","error":{}}"#, &["\"a\""]);
+        check(r#" [{"id":-1,"result":{}},{"method":"m"},{"id":"b","error":{}}] "#, &["-1", "\"b\""]);
+        check(r#"{"jsonrpc":"2.0","id":7,"method":"roots/list"}"#, &[]);
+        for nothing in ["", "x", "{", "7", "[]", "[1]", "{}", r#"{"id":null,"result":{}}"#, r#"{"id":1.5,"result":{}}"#]
+        {
+            check(nothing, &[]);
+        }
+        assert!(answered(b"\xff").is_empty());
     }
 
     #[test]

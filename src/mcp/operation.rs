@@ -2,9 +2,12 @@
 //!
 //! A method that is not listed here must never become anything but `Other`, which is denied unless a rule names it.
 
+use std::borrow::Cow;
+
 use super::message::{Body, Field, INVALID_PARAMS, INVALID_REQUEST, Kind, Malformed, Message, MessageId, Params};
 use super::names;
 use super::revision::Revision;
+use super::strict;
 
 /// What one HTTP request asks for.
 #[derive(Debug, Clone)]
@@ -54,6 +57,12 @@ impl Asked {
             Self::One(ask) => std::slice::from_ref(ask),
             Self::Batch(asks) => asks,
         }
+    }
+
+    /// Whether what it opens would last for ever: it answers nothing that ends.
+    #[must_use]
+    pub fn lasts(&self) -> bool {
+        self.each().iter().any(|ask| matches!(ask.operation, Operation::OpenStream | Operation::Listen(_)))
     }
 
     /// The id of a request that is alone.
@@ -142,18 +151,18 @@ impl Operation {
         }
     }
 
-    /// The tool, prompt or URI it names; `None` where it names several.
+    /// The tool, prompt or URI it names; of several URIs the first few, with spaces between.
     #[must_use]
-    pub fn name(&self) -> Option<&str> {
+    pub fn name(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::CallTool(name)
             | Self::GetPrompt(name)
             | Self::CompletePrompt(name)
             | Self::UseResource { uri: name, .. }
-            | Self::CompleteResource(name) => Some(name),
+            | Self::CompleteResource(name) => Some(name.into()),
             Self::Listen(uris) => match uris.as_slice() {
-                [uri] => Some(uri),
-                _ => None,
+                [] => None,
+                uris => Some(uris.get(..LISTED_MAX).unwrap_or(uris).join(" ").into()),
             },
             Self::Core(_) | Self::Response | Self::OpenStream | Self::EndSession | Self::Other { .. } => None,
         }
@@ -217,6 +226,17 @@ impl Operation {
         }
     }
 }
+
+/// Whether a server could take `method`, which became `Other`, for one that rules decide by what it names: it is one that the
+/// revision does not define, or one but for case and what cannot be seen.
+#[must_use]
+pub fn resembles_naming(method: &str, defined: bool) -> bool {
+    let mut naming = names::NAMING_REQUESTS.iter();
+    naming.any(|named| strict::folds_to(method, named) && !(defined && method == *named))
+}
+
+/// So many URIs are named.
+const LISTED_MAX: usize = 8;
 
 /// `method` as `methods` has it.
 fn defined(methods: &[&'static str], method: &str) -> Option<&'static str> {
@@ -441,7 +461,7 @@ mod tests {
     #[test]
     fn method_and_name_are_what_the_audit_record_shows() {
         let check = |operation: Operation, method: &str, name: Option<&str>| {
-            assert_eq!((operation.method(), operation.name()), (method, name));
+            assert_eq!((operation.method(), operation.name().as_deref()), (method, name));
         };
         let text = |text: &str| text.to_owned();
         check(Operation::CallTool(text("x")), "tools/call", Some("x"));
@@ -449,7 +469,7 @@ mod tests {
         check(Operation::UseResource { method: "resources/read", uri: text("a:b") }, "resources/read", Some("a:b"));
         check(Operation::Listen(vec![]), "subscriptions/listen", None);
         check(Operation::Listen(vec![text("a:b")]), "subscriptions/listen", Some("a:b"));
-        check(Operation::Listen(vec![text("a:b"), text("c:d")]), "subscriptions/listen", None);
+        check(Operation::Listen(vec![text("a:b"), text("c:d")]), "subscriptions/listen", Some("a:b c:d"));
         check(Operation::CompletePrompt(text("x")), "completion/complete", Some("x"));
         check(Operation::CompleteResource(text("a:b")), "completion/complete", Some("a:b"));
         check(Operation::Core("ping"), "ping", None);

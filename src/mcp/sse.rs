@@ -124,6 +124,19 @@ impl Parser {
 }
 
 impl Event {
+    /// Whether a client could take the event for one of this type (ASCII, lower case): an `event` line says so, in any case
+    /// and with any space about it.
+    #[must_use]
+    pub fn is_named(&self, name: &str) -> bool {
+        lines(&self.raw).any(|line| line.named().is_some_and(|named| named.eq_ignore_ascii_case(name.as_bytes())))
+    }
+
+    /// Whether the event is nothing to a client: comments, an `id`, a `retry`, but neither data nor a type.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.data.is_none() && !lines(&self.raw).any(|line| line.named().is_some())
+    }
+
     /// The event with its data replaced, every other line (`id`, `event`, `retry`, comments) kept as it was, in its
     /// place. Each line of the new data stands where a line of the old data stood, and keeps how that was written; old
     /// lines beyond the new are dropped, new lines beyond the old follow the last one. CR, LF and CRLF in `data` all end a
@@ -167,9 +180,19 @@ struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// The value, if the field is `data`: after the colon and at most one space; empty without a colon.
+    /// The value, if the field is `data`.
     fn data(self) -> Option<&'a [u8]> {
-        let rest = self.content.strip_prefix(b"data")?;
+        self.value(b"data")
+    }
+
+    /// The event's type, if the field is `event`, without any space about it.
+    fn named(self) -> Option<&'a [u8]> {
+        self.value(b"event").map(<[u8]>::trim_ascii)
+    }
+
+    /// The value of the field: after the colon and at most one space; empty without a colon.
+    fn value(self, field: &[u8]) -> Option<&'a [u8]> {
+        let rest = self.content.strip_prefix(field)?;
         match rest.split_first() {
             None => Some(rest),
             Some((b':', value)) => Some(value.strip_prefix(b" ").unwrap_or(value)),
@@ -283,6 +306,37 @@ mod tests {
             }
         }
         found
+    }
+
+    #[test]
+    fn an_events_type_and_idleness_are_read_as_any_client_might() {
+        let check = |stream: &str, named: bool, idle: bool| {
+            let [event] = parse(stream.as_bytes()).try_into().expect("one event");
+            assert_eq!((event.is_named("endpoint"), event.is_idle()), (named, idle), "{stream:?}");
+        };
+        for named in [
+            "event: endpoint\ndata: /m\n\n",
+            "event:endpoint\n\n",
+            "event:  EndPoint \r\n\r\n",
+            "event: endpoint\nevent: message\n\n",
+            "data: x\revent: message\revent: endpoint\r\r",
+        ] {
+            check(named, true, false);
+        }
+        for other in
+            ["event: endpoints\n\n", "event\n\n", "data: event: endpoint\n\n", "data\n\n", "event: message\n\n"]
+        {
+            check(other, false, false);
+        }
+        for idle in [
+            ": event: endpoint\n\n",
+            "id: endpoint\nretry: 5\n\n",
+            "\n",
+            "events: endpoint\n\n",
+            " event: endpoint\n\n",
+        ] {
+            check(idle, false, true);
+        }
     }
 
     #[test]

@@ -13,7 +13,8 @@ pub fn propagate(headers: &mut HeaderMap, body: &Body) {
     if headers.contains_key(TRACEPARENT) || headers.contains_key(TRACESTATE) {
         return;
     }
-    let Some(parent) = trace_parent.text().filter(|text| trace_id(text).is_some()) else { return };
+    let parent = trace_parent.text().filter(|text| text.len() <= PARENT_BYTES_MAX && trace_id(text).is_some());
+    let Some(parent) = parent else { return };
     if let Ok(parent) = HeaderValue::from_str(parent) {
         headers.insert(TRACEPARENT, parent);
     }
@@ -50,6 +51,9 @@ fn trace_id(text: &str) -> Option<&str> {
 
 const TRACEPARENT: &str = "traceparent";
 const TRACESTATE: &str = "tracestate";
+
+/// Of version 00 it has 55 (§3.2); what comes out of a body, which may be large, must fit into a head.
+const PARENT_BYTES_MAX: usize = 256;
 
 /// Whoever passes one on must pass on this many (§3.3.1.5); nobody sends more.
 const STATE_BYTES_MAX: usize = 512;
@@ -113,5 +117,10 @@ mod tests {
         assert_eq!(propagated(&[], &meta.replace("a=1", "a=\\r\\nX: y")), (parent(), None));
         assert_eq!(propagated(&[], &meta.replace("a=1", &"a".repeat(512))), (parent(), None));
         assert_eq!(propagated(&[], r#"{"traceparent":"00-\r\n"}"#), (None, None));
+        // A later version may have more behind, but a body's bytes are no head's.
+        let later = |more: usize| format!("{}-{}", PARENT.replacen("00", "cc", 1), "x".repeat(more));
+        let meta = |parent: &str| format!(r#"{{"traceparent":"{parent}"}}"#);
+        assert_eq!(propagated(&[], &meta(&later(100))), (Some(later(100)), None));
+        assert_eq!(propagated(&[], &meta(&later(100_000))), (None, None));
     }
 }

@@ -1,6 +1,8 @@
 //! The one place where a request is permitted. Lists show an entry by the same rules, found by the same search; there is
 //! no other road from a name to a yes.
 
+use std::cell::OnceCell;
+
 use super::rule::{Effect, Kind, Policy, Verdict, Visibility};
 use super::uri;
 use crate::mcp::listing::Entry;
@@ -94,8 +96,8 @@ impl<'a> Named<'a> {
         match self {
             Self::Name(Kind::Tool, _) => Some(Unknown::Tool),
             Self::Name(Kind::Prompt, _) => Some(Unknown::Prompt),
-            Self::Name(Kind::Resource, _) | Self::Uris(_) => Some(Unknown::Resource),
-            Self::Method(..) | Self::Nothing => None,
+            Self::Name(Kind::Resource, _) | Self::Uris([_, ..]) => Some(Unknown::Resource),
+            Self::Uris([]) | Self::Method(..) | Self::Nothing => None,
         }
     }
 }
@@ -103,12 +105,26 @@ impl<'a> Named<'a> {
 impl Policy {
     /// Decides `operation` for a caller whose token carries `held`.
     pub fn decide(&self, held: &ScopeSet, operation: &Operation) -> Result<Permit, Denial> {
+        self.decide_one(held, &Kept::new(), operation)
+    }
+
+    /// Decides each operation of one request as if alone.
+    pub fn decide_each<'o>(
+        &self,
+        held: &ScopeSet,
+        operations: impl Iterator<Item = &'o Operation>,
+    ) -> Vec<Result<Permit, Denial>> {
+        let kept = Kept::new();
+        operations.map(|operation| self.decide_one(held, &kept, operation)).collect()
+    }
+
+    fn decide_one(&self, held: &ScopeSet, kept: &Kept, operation: &Operation) -> Result<Permit, Denial> {
         let named = Named::by(operation);
-        self.judge(held, named).or_else(|denial| {
+        self.judge(held, kept, named).or_else(|denial| {
             if self.enforces() || self.is_enforced_for(named) {
-                return Err(match named.unknown() {
-                    Some(unknown) if self.settings.hides => Denial::Hidden { unknown, denial: Box::new(denial) },
-                    Some(_) | None => denial,
+                return Err(match self.hidden(named) {
+                    Some(unknown) => Denial::Hidden { unknown, denial: Box::new(denial) },
+                    None => denial,
                 });
             }
             let (rule, needed) = (denial.rule(), denial.needed().cloned().unwrap_or_default());
@@ -117,7 +133,7 @@ impl Policy {
     }
 
     /// What the rules say, whether or not it is enforced.
-    fn judge(&self, held: &ScopeSet, named: Named<'_>) -> Result<Permit, Denial> {
+    fn judge(&self, held: &ScopeSet, kept: &Kept, named: Named<'_>) -> Result<Permit, Denial> {
         let mut needed = self.settings.required_scopes.clone();
         let mut lacking = (!self.grants_all(held, &needed)).then_some(RuleId::Required);
         let mut decided_by = None;
@@ -134,10 +150,17 @@ impl Policy {
         match lacking {
             None => Ok(Permit { rule: decided_by.unwrap_or(RuleId::Required), needed, would_deny: None }),
             Some(rule) => {
-                let challenge = self.challenge(held, &needed);
+                // Where it is hidden nobody gets a challenge, and the time to make one would tell that there is something.
+                let hidden = self.hidden(named).is_some();
+                let challenge = if hidden { needed.clone() } else { self.challenge(held, kept, &needed) };
                 Err(Denial::InsufficientScope { needed, challenge, rule })
             }
         }
+    }
+
+    /// What there is said to be none of, where the route hides what it denies.
+    fn hidden(&self, named: Named<'_>) -> Option<Unknown> {
+        named.unknown().filter(|_| self.settings.hides)
     }
 
     /// Whether a list shows `entry` to a caller whose token carries `held`. The same rules as `decide`.
@@ -163,21 +186,26 @@ impl Policy {
     }
 
     /// Whether a rule that decides one of these names is enforced where the route only reports. A name in a form that no
-    /// wildcard matches, or a URI in another than the normal one, could be meant to get round such a rule.
+    /// wildcard matches, a URI in another than the normal one, or a method that is nearly one of those that name things could
+    /// be meant to get round such a rule.
     fn is_enforced_for(&self, named: Named<'_>) -> bool {
         let enforced = |kind, name: &str| match self.find(kind, name) {
             Verdict::Rule(place, _) => self.is_enforced(place),
             Verdict::Closed(RuleId::BuiltIn) => self.has_enforced(kind),
             Verdict::Closed(_) | Verdict::Open => false,
         };
+        let evades = |uri: &str| !self.is_readable(uri) && self.has_enforced(Kind::Resource);
         match named {
-            Named::Name(kind, name) => enforced(kind, name),
-            Named::Uris(uris) => uris.iter().any(|uri| {
-                enforced(Kind::Resource, uri) || (!self.is_readable(uri) && self.has_enforced(Kind::Resource))
-            }),
-            Named::Method(method, _) => {
-                matches!(self.find_method(method), Verdict::Rule(place, _) if self.is_enforced(place))
+            // The expressions of a template are in braces, which no URI has.
+            Named::Name(Kind::Resource, text) => {
+                enforced(Kind::Resource, text) || evades(&text.replace(['{', '}'], "a"))
             }
+            Named::Name(kind, name) => enforced(kind, name),
+            Named::Uris(uris) => uris.iter().any(|uri| enforced(Kind::Resource, uri) || evades(uri)),
+            Named::Method(method, defined) => match self.find_method(method) {
+                Verdict::Rule(place, _) => self.is_enforced(place),
+                Verdict::Closed(_) | Verdict::Open => self.resembles_enforced(method, defined),
+            },
             Named::Nothing => false,
         }
     }
@@ -251,12 +279,9 @@ impl Policy {
     /// What a client must ask for to get further without losing what it has: `needed`, then the scopes of this route that
     /// the token has. Its order comes from the file, not from the token: clients take a challenge that changes for
     /// progress, and one that stays for a loop.
-    fn challenge(&self, held: &ScopeSet, needed: &ScopeSet) -> ScopeSet {
+    fn challenge(&self, held: &ScopeSet, kept: &Kept, needed: &ScopeSet) -> ScopeSet {
         let mut challenge = needed.clone();
-        challenge.extend(self.named.iter().filter(|scope| held.contains(scope)));
-        let mut of_tools: Vec<&Scope> = held.iter().filter(|scope| self.is_of_a_tool(scope)).collect();
-        of_tools.sort_unstable_by_key(|scope| scope.as_str());
-        challenge.extend(of_tools);
+        challenge.extend(kept.get_or_init(|| self.kept(held)).iter());
         // A token whose broad scope this route does not name has the narrower ones that it does name.
         for scope in self.named.iter().filter(|scope| self.settings.hierarchy.grants(held, scope)) {
             if !self.settings.hierarchy.grants(&challenge, scope) {
@@ -264,6 +289,13 @@ impl Policy {
             }
         }
         challenge
+    }
+
+    /// The scopes of this route that the token has.
+    fn kept(&self, held: &ScopeSet) -> ScopeSet {
+        let mut of_tools: Vec<&Scope> = held.iter().filter(|scope| self.is_of_a_tool(scope)).collect();
+        of_tools.sort_unstable_by_key(|scope| scope.as_str());
+        self.named.iter().filter(|scope| held.contains(scope)).chain(of_tools).cloned().collect()
     }
 
     /// Whether a rule demands `scope` of some tool by a template with `{tool}`.
@@ -277,6 +309,9 @@ impl Policy {
         })
     }
 }
+
+/// The scopes of the route that the token has, found once for a request: a token may have very many.
+type Kept = OnceCell<ScopeSet>;
 
 /// What one rule demands of a caller beyond `required_scopes`.
 struct Demand {

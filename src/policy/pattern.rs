@@ -114,6 +114,35 @@ impl Pattern {
         !self.exact && (self.tokens == other.tokens || self.includes(other))
     }
 
+    /// Whether some text is matched by both (same dialect). Never says no where there is one; patterns so involved that the
+    /// answer would take too long to find are said to overlap.
+    #[must_use]
+    pub fn overlaps(&self, other: &Pattern) -> bool {
+        if self.dialect != other.dialect {
+            return false;
+        }
+        if self.exact || other.exact {
+            let (exact, pattern) = if self.exact { (self, other) } else { (other, self) };
+            return pattern.matches(&exact.text);
+        }
+        let alphabet = alphabet(self, other);
+        let pairs = |ours: Vec<usize>, theirs: &[usize]| -> Vec<(usize, usize)> {
+            ours.into_iter().flat_map(|ours| theirs.iter().map(move |theirs| (ours, *theirs))).collect()
+        };
+        let mut open = pairs(self.start(), &other.start());
+        let mut seen: HashSet<(usize, usize)> = open.iter().copied().collect();
+        while let Some((ours, theirs)) = open.pop() {
+            if (self.is_end(&[ours]) && other.is_end(&[theirs])) || seen.len() > PAIRS_MAX {
+                return true;
+            }
+            for byte in &alphabet {
+                let next = pairs(self.step(&[ours], *byte), &other.step(&[theirs], *byte));
+                open.extend(next.into_iter().filter(|pair| seen.insert(*pair)));
+            }
+        }
+        false
+    }
+
     /// Whether the text begins with what stands before the first wildcard: most patterns that do not match end here.
     fn begins(&self, text: &str) -> bool {
         let literal = self.text.find('*').unwrap_or(self.text.len());
@@ -287,7 +316,7 @@ const NAME_BYTES_MAX: usize = 128;
 const URI_BYTES_MAX: usize = 8 << 10;
 /// The longest pattern.
 const PATTERN_BYTES_MAX: usize = 2 << 10;
-/// How many pairs of states `covers` looks at.
+/// How many pairs of states `covers` and `overlaps` look at.
 const PAIRS_MAX: usize = 4096;
 
 #[cfg(test)]
@@ -504,10 +533,10 @@ mod tests {
         texts
     }
 
-    /// `covers` against every text of up to six bytes, for all patterns of up to four tokens (each has a counterexample
-    /// that short where it has one).
+    /// `covers` and `overlaps` against every text of up to six bytes, for all patterns of up to four tokens (each has a
+    /// counterexample that short where it has one).
     #[test]
-    fn coverage_is_exact_on_short_patterns() {
+    fn coverage_and_overlap_are_exact_on_short_patterns() {
         let texts = short_texts();
         for (dialect, parts) in [(Dialect::Name, &["a", "b", "*"][..]), (Dialect::Uri, &["a", "/", "*", "**"][..])] {
             let mut written = vec![String::new()];
@@ -531,6 +560,8 @@ mod tests {
                 for (other, by_other) in &patterns {
                     let expect = by_one.iter().zip(by_other).all(|(one, other)| *one || !other);
                     assert_eq!(one.covers(other), expect, "{} {}", one.as_str(), other.as_str());
+                    let expect = by_one.iter().zip(by_other).any(|(one, other)| *one && *other);
+                    assert_eq!(one.overlaps(other), expect, "{} {}", one.as_str(), other.as_str());
                 }
             }
         }

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 
 use super::pattern::{Dialect, Pattern};
+use crate::mcp::operation;
+use crate::mcp::strict::folds_to;
 use crate::oauth::scope::{Scope, ScopeError, ScopeHierarchy, ScopeSet};
 use crate::rejection::RuleId;
 
@@ -11,7 +13,7 @@ use crate::rejection::RuleId;
 #[derive(Debug, Clone)]
 pub struct Policy {
     pub(super) settings: PolicySettings,
-    /// `scopes_named`, found once.
+    /// Every scope that the rules name, found once.
     pub(super) named: ScopeSet,
     /// Whether resource URIs must be in normal form: there is a pattern that a URI in another spelling could get round.
     pub(super) normal_uris: bool,
@@ -262,7 +264,7 @@ impl Policy {
     /// A policy of these parts.
     #[must_use]
     pub fn new(settings: PolicySettings) -> Self {
-        let named = scopes_named(&settings);
+        let named = scopes_named(&settings, true);
         let normal_uris = settings
             .rules
             .iter()
@@ -272,10 +274,10 @@ impl Policy {
     }
 
     /// Every scope that the rules name, in file order after `required_scopes`: the default of `scopes_supported`. Templates
-    /// count for exactly named tools alone.
+    /// count for exactly named tools alone, and not at all where names are hidden: everybody may read the list.
     #[must_use]
     pub fn scopes_named(&self) -> ScopeSet {
-        self.named.clone()
+        if self.settings.hides { scopes_named(&self.settings, false) } else { self.named.clone() }
     }
 
     /// Whether lists are filtered on this route at all: not with `visibility: all`, nor where it only reports.
@@ -300,6 +302,14 @@ impl Policy {
         self.settings.rules.get(place).is_some_and(|rule| rule.enforced)
     }
 
+    /// Whether a server could take a method that no rule names for one that an enforced rule is about: that the revision
+    /// lacks it, or that it is in another case or ends in a NUL, keeps no server from running it.
+    pub(super) fn resembles_enforced(&self, method: &str, defined: bool) -> bool {
+        let mut enforced = self.settings.rules.iter().filter(|rule| rule.enforced).peekable();
+        (enforced.peek().is_some() && operation::resembles_naming(method, defined))
+            || enforced.flat_map(|rule| rule.target.methods()).any(|named| folds_to(method, named))
+    }
+
     /// What whoever runs the route should know of it, a line each.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
@@ -320,8 +330,8 @@ impl Policy {
         warnings
     }
 
-    /// A wildcard that permits, and an earlier pattern within it: a denied name there gets our answer, and one that the
-    /// server does not have its own.
+    /// A wildcard that permits, and an earlier pattern that shares names with it: a denied one of these gets our answer, and
+    /// one that the server does not have its own.
     fn tellable(&self) -> Option<(&str, &str)> {
         let rules = &self.settings.rules;
         [Kind::Tool, Kind::Prompt, Kind::Resource].into_iter().find_map(|kind| {
@@ -329,8 +339,10 @@ impl Policy {
                 |(place, rule)| {
                     let wide = rule.target.patterns(kind).iter().filter(|pattern| !pattern.is_exact());
                     wide.into_iter().find_map(|wide| {
-                        let mut earlier = rules.iter().take(place).flat_map(|rule| rule.target.patterns(kind));
-                        earlier.find(|narrow| wide.covers(narrow)).map(|narrow| (wide.as_str(), narrow.as_str()))
+                        // Whom the wildcard lets in, `allow` lets in too.
+                        let deniable = rules.iter().take(place).filter(|rule| !matches!(rule.effect, Effect::Allow));
+                        let mut earlier = deniable.flat_map(|rule| rule.target.patterns(kind));
+                        earlier.find(|narrow| wide.overlaps(narrow)).map(|narrow| (wide.as_str(), narrow.as_str()))
                     })
                 },
             )
@@ -366,12 +378,13 @@ impl Policy {
     }
 }
 
-fn scopes_named(settings: &PolicySettings) -> ScopeSet {
+/// `of_tools`: with those that hold the name of a tool.
+fn scopes_named(settings: &PolicySettings, of_tools: bool) -> ScopeSet {
     let mut named = settings.required_scopes.clone();
     for rule in &settings.rules {
         let exact =
             || rule.target.patterns(Kind::Tool).iter().filter(|pattern| pattern.is_exact()).map(Pattern::as_str);
-        for template in rule.effect.scopes() {
+        for template in rule.effect.scopes().iter().filter(|template| of_tools || !template.names_tool()) {
             if template.names_tool() {
                 let rendered = exact().filter_map(|tool| template.render(&settings.route, Some(tool)).ok());
                 rendered.for_each(|scope| named.insert(scope));

@@ -68,6 +68,7 @@ fn rows() -> Vec<(Rejection, &'static str, u16, i32, Level, &'static str)> {
         (insufficient().into(), "insufficient_scope", 403, 403, Debug, ""),
         (never(false).into(), "not_permitted", 403, 403, Debug, ""),
         (never(true).into(), "not_permitted", 404, -32601, Debug, "the revision does not define the method"),
+        (F::RateLimited { retry_after_secs: 10 }.into(), "rate_limited", 429, 429, Debug, ""),
         (F::KeysUnavailable { retry_after_secs: 5 }.into(), "keys_unavailable", 503, 503, Warn, ""),
         (F::Overloaded { retry_after_secs: 1 }.into(), "overloaded", 503, 503, Warn, ""),
         (F::ShuttingDown { retry_after_secs: 1 }.into(), "shutting_down", 503, 503, Debug, ""),

@@ -1,6 +1,6 @@
 """An ordinary client on the Python SDK (1.x or 2.x, whichever is installed): logs in, lists the tools, calls them.
 
-Arguments: the URL of the MCP server, and the calls to make as JSON. It is given nothing else to find its way. BROWSER
+Arguments: `sse` to use HTTP+SSE, the URL of the MCP server, and the calls to make as JSON. It is given nothing else to find its way. BROWSER
 opens authorization URLs. Prints what it saw as one line of JSON, judging nothing (see interop.mjs).
 """
 
@@ -8,12 +8,14 @@ import json
 import os
 import sys
 import time
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from importlib.metadata import version
 from urllib.parse import parse_qs, urlsplit
 
 import anyio
 from mcp.client.auth import OAuthClientProvider
+from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import OAuthClientMetadata
 
@@ -26,7 +28,9 @@ else:
     from mcp.client.client import Client
     from mcp.shared.auth import AuthorizationCodeResult
 
-URL, CALLS = sys.argv[1], json.loads(sys.argv[2])
+SSE, URL, CALLS = "sse" in sys.argv[1:-2], sys.argv[-2], json.loads(sys.argv[-1])
+# By HTTP+SSE a refusal does not reach the call: it waits for an answer on the stream.
+TIMEOUT = (timedelta(seconds=5) if FIRST_VERSION else 5) if SSE else None
 exchanges = []
 
 
@@ -64,7 +68,7 @@ async def record(answer):
     sent = answer.request
     body = sent.content.decode() if sent.method == "POST" else ""
     message = json.loads(body) if body.startswith("{") else {}
-    refused = answer.status_code >= 400 and str(sent.url) == URL
+    refused = answer.status_code >= 400 and (SSE or str(sent.url) == URL)
     exchanges.append(
         {
             "method": sent.method,
@@ -91,15 +95,22 @@ async def connected():
         token_endpoint_auth_method="none",
     )
     auth = OAuthClientProvider(URL, metadata, store, store.open, store.called_back)
-    async with httpx.AsyncClient(auth=auth, timeout=30, event_hooks={"response": [record]}) as http:
-        transport = streamable_http_client(URL, http_client=http)
-        if FIRST_VERSION:
-            async with transport as (read, write, _), ClientSession(read, write) as session:
-                await session.initialize()
-                yield session
+    hooks = {"response": [record]}
+    async with AsyncExitStack() as stack:
+        if SSE:
+            http = lambda **options: httpx.AsyncClient(**options, event_hooks=hooks)
+            transport = sse_client(URL, auth=auth, httpx_client_factory=http)
         else:
-            async with Client(transport) as client:
-                yield client
+            http = await stack.enter_async_context(httpx.AsyncClient(auth=auth, timeout=30, event_hooks=hooks))
+            transport = streamable_http_client(URL, http_client=http)
+        if FIRST_VERSION:
+            read, write, *_ = await stack.enter_async_context(transport)
+            session = await stack.enter_async_context(ClientSession(read, write))
+            await session.initialize()
+            yield session
+        else:
+            # Asked for the newest revision, which HTTP+SSE has no headers for, it is refused and gives up.
+            yield await stack.enter_async_context(Client(transport, mode="legacy" if SSE else "auto"))
 
 
 def now():
@@ -113,7 +124,7 @@ async def call(client, name, args):
         progress.append({"step": step, "total": total, "at": now()})
 
     try:
-        result = await client.call_tool(name, args, progress_callback=reported)
+        result = await client.call_tool(name, args, TIMEOUT, progress_callback=reported)
         return {"text": result.content[0].text, "progress": progress, "at": now()}
     except Exception as error:
         return {"error": repr(error)}

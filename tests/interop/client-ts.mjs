@@ -1,17 +1,19 @@
 // An ordinary client on the TypeScript SDK: logs in when told to, lists the tools, calls them.
 //
-// Arguments: sdk | client | client-auto (version 1; version 2; version 2 negotiating the newest revision), the URL of
-// the MCP server, and the calls to make as JSON. It is given nothing else to find its way. BROWSER opens authorization
+// Arguments: sdk | client | client-auto (version 1; version 2; version 2 negotiating the newest revision), or sdk-sse |
+// client-sse (both by HTTP+SSE), the URL of the MCP server, and the calls to make as JSON. It is given nothing else to find its way. BROWSER opens authorization
 // URLs. Prints what it saw as one line of JSON, judging nothing (see interop.mjs).
 
 import { describe } from './recorder.mjs';
 
 const [which, url, script] = process.argv.slice(2);
 const calls = JSON.parse(script);
-const first_version = which === 'sdk';
-const { Client, StreamableHTTPClientTransport, UnauthorizedError } = first_version
+const first_version = which.startsWith('sdk');
+const sse = which.endsWith('-sse');
+const { Client, SSEClientTransport, StreamableHTTPClientTransport, UnauthorizedError } = first_version
   ? {
       ...(await import('@modelcontextprotocol/sdk/client/index.js')),
+      ...(await import('@modelcontextprotocol/sdk/client/sse.js')),
       ...(await import('@modelcontextprotocol/sdk/client/streamableHttp.js')),
       ...(await import('@modelcontextprotocol/sdk/client/auth.js')),
     }
@@ -45,7 +47,8 @@ const options = which === 'client-auto' ? { versionNegotiation: { mode: 'auto' }
 let client, transport;
 await loggingIn(async () => {
   client = new Client({ name: 'interop', version: '1' }, options);
-  transport = new StreamableHTTPClientTransport(new URL(url), { authProvider: provider, fetch: recordingFetch });
+  const Transport = sse ? SSEClientTransport : StreamableHTTPClientTransport;
+  transport = new Transport(new URL(url), { authProvider: provider, fetch: recordingFetch });
   await client.connect(transport);
 });
 const tools = (await loggingIn(() => client.listTools())).tools.map((tool) => tool.name);
@@ -85,7 +88,7 @@ async function call(name, args) {
 async function recordingFetch(target, init) {
   const answer = await fetch(target, init);
   const sent = typeof init?.body === 'string' && init.body.startsWith('{') ? describe(init.body) : {};
-  const refused = answer.status >= 400 && String(target) === url;
+  const refused = answer.status >= 400 && (sse || String(target) === url);
   exchanges.push({
     method: init?.method ?? 'GET',
     url: String(target),

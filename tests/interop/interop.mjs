@@ -1,9 +1,9 @@
 // Unmodified servers behind the gateway, a real authorization server beside it, and real clients that know only a URL;
-// then the demo, which has all of that in one process (demo.mjs).
+// then a server of the old transport (sse.mjs), and the demo, which has all of that in one process (demo.mjs).
 //
 // Starts everything on loopback, lets each client make its calls on each route, then judges what the client saw, what
-// reached the server and what the gateway recorded. Arguments: `gateway` or `demo`, to play that part alone. Exit
-// status: 0 every check held, 1 one failed. `run` installs.
+// reached the server and what the gateway recorded. Arguments: the parts to play, by default all. Exit status: 0 every
+// check held, 1 one failed. `run` installs.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,8 +16,10 @@ import { playConformance } from './conformance.mjs';
 import { playDemo, startDemo } from './demo.mjs';
 import { answering, freePort, listening, start, stopAll } from './programs.mjs';
 import { startRecorder } from './recorder.mjs';
+import { playSmuggling } from './smuggling.mjs';
+import { playSse } from './sse.mjs';
 
-const overall_secs_max = 420;
+const overall_secs_max = 600;
 
 const here = import.meta.dirname;
 
@@ -62,6 +64,7 @@ setTimeout(() => finish(`not done after ${overall_secs_max} s`), overall_secs_ma
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => finish(`stopped by ${signal}`));
 process.once('uncaughtException', (error) => finish(error.stack));
 if (parts.length === 0 || parts.includes('gateway')) await play();
+if (parts.length === 0 || parts.includes('sse')) await playSse();
 if (parts.length === 0 || parts.includes('demo')) {
   demo = await startDemo();
   await playDemo(demo);
@@ -70,6 +73,7 @@ if (parts.length === 0 || parts.includes('conformance')) {
   demo ??= await startDemo();
   await playConformance(demo);
 }
+if (parts.length === 0 || parts.includes('smuggling')) await playSmuggling();
 finish();
 
 async function play() {

@@ -2,12 +2,12 @@
 
 import { createServer, request as send } from 'node:http';
 
-// Starts one before the server on `port`. `seen` grows by {method, rpc, name, headers, last_at} for each
-// request: last_at is when the last piece of the answer passed.
+// Starts one before the server on `port`. `seen` grows by {method, path, rpc, name, headers, last_at} for each request:
+// last_at is when the last piece of the answer passed.
 export async function startRecorder(port) {
   const seen = [];
   const server = createServer((request, response) => {
-    const entry = { method: request.method, headers: request.headers };
+    const entry = { method: request.method, path: request.url, headers: request.headers };
     seen.push(entry);
     const body = [];
     request.on('data', (chunk) => body.push(chunk));

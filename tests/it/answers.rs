@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use gatepost::token::clock::Clock;
 use serde_json::{Value, json};
 
-use crate::support::gateway::{PATH, file};
+use crate::support::gateway::{HEAD, PATH, ROUTE, file};
 use crate::support::token::{Key, now};
 use crate::support::{Answer, AuthorizationServer, McpServer, Mode, Reply, World};
 
@@ -283,7 +283,7 @@ async fn malformed_message() {
     let mut world = World::standard().await;
     for (body, code, id) in [
         ("no json", -32700, None),
-        (r#"[{"jsonrpc":"2.0","id":7,"method":"ping"}]"#, -32600, None),
+        (r#"[{"jsonrpc":"2.0","id":7,"method":"ping"},7]"#, -32600, None),
         (r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{}}"#, -32602, Some(json!(7))),
     ] {
         let reply = world.client.post(PATH, body).token(&world.token("mcp")).send().await;
@@ -372,6 +372,23 @@ async fn not_permitted_where_the_revision_lacks_the_method() {
         let says = Says { id: Some(json!(7)), ..says(-32601) };
         answered(&mut world, &reply, 404, "not_permitted", says).await;
     }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn rate_limited() {
+    let text = format!("{HEAD}limits: {{streams_per_principal_max: 1}}\n{ROUTE}");
+    let mut world = World::start(&text).await;
+    let token = world.token("mcp");
+    let (answer, _stream) = Answer::stream();
+    world.mcp.permit(1);
+    world.mcp.answer(answer);
+    let opened = world.client.get(PATH).token(&token).open().await;
+    world.record().await;
+    let reply = world.client.get(PATH).token(&token).send().await;
+    answered(&mut world, &reply, 429, "rate_limited", says(429)).await;
+    assert_eq!(reply.header("retry-after"), Some("10"));
+    drop(opened);
     world.finish().await;
 }
 

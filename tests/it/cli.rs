@@ -137,6 +137,14 @@ fn check_warns_of_what_is_not_enforced_or_not_hidden() {
 }
 
 #[test]
+fn check_says_where_messages_of_the_old_transport_go() {
+    let minimal = std::fs::read_to_string(root().join("config/minimal.yaml")).unwrap();
+    let file = temporary("sse.yaml", &minimal.replace("    upstream:", "    transport: http_sse\n    upstream:"));
+    let lines = ["http_sse, messages to http://127.0.0.1:8080/mcp/message"];
+    check(&["check", "--config", file.to_str().unwrap()], 0, &lines);
+}
+
+#[test]
 fn check_and_run_refuse_a_broken_file_alike() {
     let file = temporary("typo.yaml", "listn: 127.0.0.1:1\nauthorization_servers: []\nroutes: []\n");
     let path = file.to_str().unwrap();

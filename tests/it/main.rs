@@ -19,6 +19,8 @@ mod harness; // the harness sees what it promises to see
 #[cfg(test)]
 mod keys; // issuers that are down, broken, or change their keys
 #[cfg(test)]
+mod lasting; // streams that nothing but their token ends
+#[cfg(test)]
 mod lists; // an entry that policy hides, on every road to the client
 #[cfg(test)]
 mod modes; // routes that report, and routes that hide
@@ -26,6 +28,10 @@ mod modes; // routes that report, and routes that hide
 mod process; // the program itself
 #[cfg(test)]
 mod sessions; // session ids are worthless to anybody else
+#[cfg(test)]
+mod smuggling; // the corpus of requests that readers take differently
+#[cfg(test)]
+mod sse_transport; // HTTP+SSE: the stream, its address, and who may post there
 #[cfg(test)]
 mod streams; // events one by one, ends and breaks
 #[cfg(test)]

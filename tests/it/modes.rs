@@ -92,6 +92,38 @@ async fn a_reporting_route_still_refuses_all_but_what_policy_decides() {
     world.finish().await;
 }
 
+#[tokio::test]
+async fn an_enforced_rule_holds_for_a_call_that_the_revision_does_not_define() {
+    let rules =
+        REPORT.to_owned() + "      - resources: [\"repo://secret/**\"]\n        deny: true\n        mode: enforce\n";
+    let mut world = World::start(&format!("{HEAD}{rules}")).await;
+    let params = json!({"uri": "repo://secret/x", "_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}});
+    for method in ["resources/subscribe", "resources/unsubscribe"] {
+        let request = world.client.call(PATH, method, &params).token(&world.token("mcp"));
+        let reply = request.header("MCP-Protocol-Version", "2026-07-28").header("Mcp-Method", method).send().await;
+        world.refused(&reply, 404, "not_permitted").await;
+    }
+    let reply = world.message("mcp", "Tools/Call", json!({"name": "wipe_all"})).await;
+    world.refused(&reply, 403, "not_permitted").await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_batch_that_a_reporting_route_would_deny_is_recorded_by_its_worst_message() {
+    let mut world = World::start(&format!("{HEAD}{REPORT}")).await;
+    let call =
+        |id: i64, tool: &str| json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": tool}});
+    world.mcp.permit(1);
+    world.mcp.answer(Answer::status(202));
+    let body = json!([call(1, "get_x"), call(2, "other")]).to_string();
+    assert_eq!(world.client.post(PATH, body).token(&world.token("mcp")).send().await.status, 202);
+    let record = world.record().await;
+    assert_eq!((&record["decision"], &record["would_deny"]), (&json!("allowed"), &json!("not_permitted")));
+    let parts = [0, 1].map(|place| record["operations"][place]["would_deny"].clone());
+    assert_eq!(parts, ["insufficient_scope", "not_permitted"]);
+    world.finish().await;
+}
+
 /// Everything of an answer that an observer sees, but for the time.
 fn seen(reply: &Reply) -> (String, String) {
     let head = format!("{:?}", reply.head);

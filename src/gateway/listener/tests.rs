@@ -37,6 +37,7 @@ const PATIENT: Timeouts = Timeouts {
     head: Duration::from_mins(1),
     body: Duration::from_mins(1),
     write_stall: Duration::from_mins(1),
+    keep_alive: None,
     connect: Duration::from_mins(1),
     answer: Duration::from_mins(1),
 };

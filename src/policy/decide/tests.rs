@@ -106,6 +106,10 @@ fn other(method: &str, defined: bool) -> Operation {
     Operation::Other { method: method.to_owned(), defined }
 }
 
+fn complete(uri: &str) -> Operation {
+    Operation::CompleteResource(uri.to_owned())
+}
+
 fn listen(uris: &[&str]) -> Operation {
     Operation::Listen(uris.iter().map(|uri| (*uri).to_owned()).collect())
 }
@@ -389,6 +393,13 @@ fn scopes_named_are_those_of_the_file_in_its_order() {
     assert_eq!(named, "mcp github:read github:write github:merge github:admin x:two x:one");
 }
 
+#[test]
+fn a_route_that_hides_names_no_tool_in_its_scopes() {
+    let rules = ["tools launch : tool:{tool}", "tools look : x:look"];
+    let policy = policy_that(Mode::Enforce, true, Default::Deny, Visibility::Granted, &rules);
+    assert_eq!(policy.scopes_named().to_string(), "mcp x:look");
+}
+
 proptest! {
     /// What a list shows as granted is what a call gets, and what it shows as grantable is what some scope opens.
     #[test]
@@ -466,7 +477,21 @@ fn a_route_that_reports_passes_on_what_its_rules_refuse() {
     check("mcp", tool("wipe_\u{451}"), "never built_in");
     check("mcp", resource("repo://a/%73ecret"), "never built_in");
     check("mcp", resource("repo://a/x/../secret"), "never built_in");
+    check("mcp", complete("REPO://a/secret"), "never default");
+    check("mcp", complete("repo://a/{b}/../secret"), "never default");
+    check("mcp", complete("repo://a/{b}"), "report: never default");
+    check("mcp", other("acme/Wipe", true), "never built_in");
+    check("mcp", other("acme/wipe\0", true), "never built_in");
+    // So could a call that this revision, or we, do not take for one: a server may.
+    check("mcp", other("resources/subscribe", false), "undefined built_in");
+    for method in ["Tools/Call", "tools/call\0x", " tools/call", "tools/\u{200b}call", "prompt\u{17f}/get"] {
+        check("mcp", other(method, true), "never built_in");
+    }
+    // It names tasks alone.
+    check("mcp", other("subscriptions/listen", true), "report: never built_in");
     assert!(!policy.filters_lists());
+    let lax = policy_that(Mode::Report, false, Default::Deny, Visibility::Granted, &["tools wipe_* : deny"]);
+    assert_eq!(outcome(&lax, "mcp", &other("Tools/Call", true)), "report: never built_in");
 }
 
 #[test]
@@ -479,6 +504,8 @@ fn a_route_that_hides_denies_named_things_as_unknown() {
     };
     check("mcp github:read", tool("get_x"), "permit rules[0]: mcp github:read");
     check("mcp", tool("get_x"), "unknown Tool: lack rules[0]: mcp github:read | mcp github:read");
+    // Nobody sees what to ask for, and finding it out would take time that a name without a rule does not.
+    check("mcp x:p", tool("get_x"), "unknown Tool: lack rules[0]: mcp github:read | mcp github:read");
     check("mcp", tool("wipe"), "unknown Tool: never rules[1]");
     check("mcp", tool("no_such"), "unknown Tool: never default");
     check("mcp", Operation::GetPrompt("p".to_owned()), "unknown Prompt: lack rules[2]: mcp x:p | mcp x:p");
@@ -489,6 +516,7 @@ fn a_route_that_hides_denies_named_things_as_unknown() {
     // No list shows methods, and the whole route is no secret.
     check("mcp", other("acme/x", true), "never built_in");
     check("", Operation::Core("tools/list"), "lack required_scopes: mcp | mcp");
+    check("", listen(&[]), "lack required_scopes: mcp | mcp");
 }
 
 #[test]
@@ -504,7 +532,13 @@ fn what_is_not_quite_enforced_or_hidden_is_said() {
     check(Mode::Report, false, &["tools wipe : deny enforced"], &[&format!("{report}, but by its enforced rules")]);
     check(Mode::Enforce, true, &["tools wipe : deny", "tools get_* : github:read"], &[]);
     check(Mode::Enforce, true, &["tools get_* : github:read", "tools * : deny"], &[]);
+    check(Mode::Enforce, true, &["tools x_*_secret : deny", "tools get_* : github:read"], &[]);
+    check(Mode::Enforce, true, &["tools get_x : allow", "tools get_* : github:read"], &[]);
     let hide =
         "denial: hide: what * permits and the server lacks gets the server's own answer, by which wipe can be told";
     check(Mode::Enforce, true, &["tools wipe : deny", "tools * : allow"], &[hide]);
+    // Neither lies within the other, but some names are of both.
+    let hide =
+        "denial: hide: what get_* permits and the server lacks gets the server's own answer, by which *_secret can";
+    check(Mode::Enforce, true, &["tools *_secret : deny", "tools get_* : github:read"], &[hide]);
 }

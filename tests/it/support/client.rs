@@ -129,6 +129,20 @@ impl Client {
         reply
     }
 
+    /// These bytes, to the last of them, on a connection of their own, which the gateway answers or its HTTP parser: whoever
+    /// gives a reason audits. Says, too, whether the connection stood until all was sent: many clients never see an answer
+    /// that comes before a reset.
+    pub(crate) async fn raw_to_whomever(&self, bytes: &[u8], token: &str) -> (Reply, bool) {
+        let mut wire = Wire::new(self.connect().await);
+        let stood = within("sending a request", wire.write(bytes)).await.is_ok();
+        let reply = Opened::read(wire, false).await.whole().await;
+        if reply.status < 400 || reply.header("gatepost-reason").is_some() {
+            self.sent.fetch_add(1, Ordering::SeqCst);
+            check(&reply.head, &reply.body, reply.status, &[token.to_owned()], false);
+        }
+        (reply, stood)
+    }
+
     /// Sends requests one after the other on one connection, each after the answer to the one before.
     pub(crate) async fn on_one_connection(&self, requests: impl IntoIterator<Item = Request>) -> Vec<Reply> {
         let mut wire = Wire::new(self.connect().await);
@@ -406,6 +420,16 @@ impl Opened {
                 Err(_) => self.end = Some(End::Cut),
             }
         }
+    }
+
+    /// The next bytes as they come, keep-alive comments too.
+    pub(crate) async fn bytes(&mut self) -> String {
+        if self.unread.is_empty()
+            && let Ok(Some(piece)) = within("bytes", self.wire.piece(&mut self.body)).await
+        {
+            self.unread.extend_from_slice(&piece);
+        }
+        String::from_utf8(std::mem::take(&mut self.unread)).expect("UTF-8")
     }
 
     /// Reads on to the end of the body and says how it came; fails when there is another event before it.

@@ -106,12 +106,12 @@ impl World {
     pub(crate) async fn keys_arrived_with(&mut self, token: &str) {
         let arrival = async {
             loop {
-                // Refused after validation, so that nothing is forwarded.
-                let reply = self.client.post(PATH, "").with("Content-Type", "text/plain").token(token).send().await;
+                // Refused after validation, so that nothing is forwarded; whatever the transport.
+                let reply = self.client.get(PATH).header("Mcp-Session-Id", "none").token(token).send().await;
                 let record = self.record().await;
                 match reply.header("gatepost-reason") {
                     Some("keys_unavailable") => tokio::task::yield_now().await,
-                    Some("media_type") => break,
+                    Some("session_not_found") => break,
                     _ => panic!("neither ready nor waiting: {reply:?} {record}"),
                 }
             }

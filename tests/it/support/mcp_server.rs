@@ -226,6 +226,19 @@ impl Answer {
         (answer, control)
     }
 
+    /// A stream of HTTP+SSE (MCP 2024-11-05), which begins by saying where messages are posted.
+    pub(crate) fn sse(endpoint: &str) -> (Self, StreamControl) {
+        let (answer, control) = Self::stream();
+        let first = Step::Chunk(format!("event: endpoint\ndata: {endpoint}\n\n").into_bytes());
+        control.0.try_send(first).expect("there is room for the first event");
+        (answer, control)
+    }
+
+    /// What servers answer to a message of HTTP+SSE.
+    pub(crate) fn accepted() -> Self {
+        Self::status(202).header("Content-Type", "text/plain; charset=utf-8").body(b"Accepted")
+    }
+
     /// The same head, with a body that the test feeds.
     pub(crate) fn streamed(mut self) -> (Self, StreamControl) {
         let (sender, receiver) = mpsc::channel(16);
@@ -269,6 +282,18 @@ impl StreamControl {
         within("the MCP server takes an event", self.0.send(Step::Chunk(bytes.as_bytes().to_vec())))
             .await
             .expect("the stream is open");
+    }
+
+    /// Sends these bytes over and over until the other side is gone, and says how many it took.
+    pub(crate) async fn flood(&self, bytes: &str) -> usize {
+        let mut taken = 0;
+        within("the other side is gone", async {
+            while self.0.send(Step::Chunk(bytes.as_bytes().to_vec())).await.is_ok() {
+                taken += bytes.len();
+            }
+        })
+        .await;
+        taken
     }
 
     /// Sends `value` as one event.

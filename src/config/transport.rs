@@ -1,0 +1,63 @@
+//! `routes[].transport` and `message_path`: how a server speaks to clients, and at which paths. No two endpoints have one
+//! path.
+
+use super::checks::Checks;
+use super::error::shown;
+use super::place::KeyPath;
+use super::raw;
+use super::routes::endpoint_path;
+use crate::gateway::settings::Transport;
+
+/// Refuses a message path that is another endpoint's, too: which of the two a request is for must not be a guess.
+pub(super) fn shared_paths(written: &[raw::Route], list: &KeyPath, checks: &mut Checks<'_>) {
+    let mut earlier: Vec<(String, KeyPath, &'static str)> = Vec::new();
+    for (index, route) in written.iter().enumerate() {
+        let at = list.index(index);
+        let mut own = vec![(route.path.clone(), at.key("path"), PATH)];
+        if route.transport == raw::Transport::HttpSse {
+            let key = if route.message_path.is_some() { "message_path" } else { "transport" };
+            own.push((message_path(route), at.key(key), MESSAGE_PATH));
+        }
+        for (text, place, what) in own {
+            let taken = earlier.iter().find(|(other, _, other_is)| *other == text && (*other_is, what) != (PATH, PATH));
+            if let Some((_, first, other_is)) = taken {
+                let line = checks.line(first);
+                let found = format!("{} is the {what} here and the {other_is} in line {line}", shown(&text));
+                checks.refuse(&place, found, "a `path` and a `message_path` that nothing else has");
+            }
+            earlier.push((text, place, what));
+        }
+    }
+}
+
+/// Where the clients of a route with `http_sse` post to.
+fn message_path(route: &raw::Route) -> String {
+    let default = || format!("{}/message", route.path.trim_end_matches('/'));
+    route.message_path.clone().unwrap_or_else(default)
+}
+
+/// The transport, and where clients post to.
+pub(super) fn transport(route: &raw::Route, path: &KeyPath, checks: &mut Checks<'_>) -> Option<Transport> {
+    if route.transport == raw::Transport::HttpSse && route.denial == raw::Denial::Hide {
+        let found = "hide answers like the server, which in http_sse answers on its stream";
+        checks.refuse(&path.key("denial"), found, "`denial: challenge` beside `transport: http_sse`");
+    }
+    match (route.transport, &route.message_path) {
+        (raw::Transport::HttpSse, written) => {
+            let text = message_path(route);
+            // What is wrong with the path that it is made of by default is reported there.
+            let read = endpoint_path(&text);
+            let read = if written.is_some() { checks.value(&path.key(MESSAGE_PATH), &text, read) } else { read.ok() };
+            read.map(|message_path| Transport::HttpSse { message_path })
+        }
+        (raw::Transport::StreamableHttp, None) => Some(Transport::StreamableHttp),
+        (raw::Transport::StreamableHttp, Some(_)) => {
+            let found = "there is none in streamable_http, where clients post to `path`";
+            checks.refuse_key(&path.key(MESSAGE_PATH), found, "`transport: http_sse` beside it, or no `message_path`");
+            None
+        }
+    }
+}
+
+const PATH: &str = "path";
+const MESSAGE_PATH: &str = "message_path";
