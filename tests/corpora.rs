@@ -18,8 +18,10 @@ mod properties;
 
 use properties::{challenge, envelope, jwks, list, metadata, normal_form, pattern, readers, sse, token, yaml};
 
+type Check = fn(&[u8]);
+
 /// What a target checks. Readers that only `fuzz/` depends on stay out: they take part where the targets run.
-const TARGETS: [(&str, fn(&[u8])); 11] = [
+const TARGETS: [(&str, Check); 11] = [
     ("challenge", challenge::check),
     ("envelope", envelope::check),
     ("jwks", jwks::check),

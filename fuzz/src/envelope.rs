@@ -133,7 +133,7 @@ fn check_operation(operation: &Operation, document: &Tree) {
         Operation::OpenStream | Operation::EndSession => panic!("a body is neither"),
     };
     assert_eq!((operation.method(), method.as_str()), (expected.0, expected.0));
-    assert_eq!(operation.name(), expected.1.as_deref());
+    assert_eq!(operation.name().as_deref(), expected.1.as_deref());
 }
 
 /// The texts of an array that holds nothing else, and not too many.

@@ -86,10 +86,7 @@ fn check_lookups(message: &Tree) {
 
 /// The document as the obvious way filters it.
 fn hide(document: &mut Tree, shows: fn(&str) -> bool) {
-    let messages = match document {
-        Tree::Array(messages) => messages.iter_mut().collect(),
-        other => vec![other],
-    };
+    let messages = if let Tree::Array(messages) = document { messages } else { std::slice::from_mut(document) };
     for message in messages {
         let Tree::Object(envelope) = message else { continue };
         let Some((_, Tree::Object(result))) = envelope.iter_mut().find(|(name, _)| name == "result") else { continue };

@@ -1,11 +1,12 @@
-//! Patterns: `matches` is what the documentation says, and what a covered pattern matches, the covering one does.
+//! Patterns: `matches` is what the documentation says, what a covered pattern matches, the covering one does, and two that
+//! match one text overlap.
 
 use gatepost::policy::pattern::{Dialect, Pattern};
 
 /// Two lines are patterns, the rest is a text.
 ///
 /// # Panics
-/// Where matching differs from the plain reading, or coverage promises too much.
+/// Where matching differs from the plain reading, coverage promises too much, or overlap too little.
 pub fn check(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let mut parts = text.splitn(3, '\n');
@@ -23,6 +24,10 @@ pub fn check(bytes: &[u8]) {
             assert!(pattern.matches(&filled) || !dialect.admits(&filled), "{pattern:?} {filled:?}");
         }
         let [Ok(one), Ok(other)] = &patterns else { continue };
+        let texts = [text.to_owned(), filled(one.as_str(), dialect, text), filled(other.as_str(), dialect, text)];
+        let is_shared = texts.iter().any(|text| one.matches(text) && other.matches(text));
+        assert!(one.overlaps(other) || !(is_shared || one.covers(other)), "{one:?} {other:?} {texts:?}");
+        assert_eq!(one.overlaps(other), other.overlaps(one), "{one:?} {other:?}");
         for (wide, narrow) in [(one, other), (other, one)] {
             if wide.covers(narrow) {
                 for text in [text, &filled(narrow.as_str(), dialect, text), &filled(narrow.as_str(), dialect, "")] {

@@ -97,8 +97,7 @@ fn read(part: &[u8]) -> Tree {
 
 /// A time, which must be a number that is not negative.
 fn seconds(claims: &Tree, claim: &str) -> Option<f64> {
-    match claims.get(&[claim])? {
-        Tree::Number(number) => number.as_f64().filter(|seconds| *seconds >= 0.0).or_else(|| panic!("{claim}")),
-        other => panic!("{claim}: {other:?}"),
-    }
+    let value = claims.get(&[claim])?;
+    let Tree::Number(number) = value else { panic!("{claim}: {value:?}") };
+    number.as_f64().filter(|seconds| *seconds >= 0.0).or_else(|| panic!("{claim}: {value:?}"))
 }
