@@ -391,6 +391,8 @@ mod tests {
         not_understood(r#"{"Result":{"tools":[]}}"#);
         not_understood(r#"{"result":{},"re\u017Fult":{"tools":[]}}"#);
         not_understood(r#"{"result\u0000":{"tools":[]}}"#);
+        not_understood(r#"{"\u0000result":{"tools":[]}}"#);
+        not_understood(r#"{" \u0000 result\u0000x":{"tools":[]}}"#);
         not_understood(r#"{"method":"m","RESULT":{"tools":[]}}"#);
         not_understood(r#"{"method":"m","result":{"tools":[]}}"#);
         not_understood(r#"{"method":"m","result":null}"#);
