@@ -637,6 +637,7 @@ async fn answers_that_are_owed_are_delivered_before_a_stream_ends() {
     assert_eq!(stream.opened.end().await, End::Clean);
     let closed = loop {
         let record = world.record().await;
+        assert_eq!(record["reason"] == "session_not_found", record["decision"] == "refused", "{record}");
         if record["event"] == "closed" {
             break record;
         }
