@@ -45,7 +45,7 @@ pub struct NotUnderstood {
 /// `result.cacheScope`, where present, becomes `"private"`, with or without a list (MCP 2026-07-28, Caching). Messages with
 /// a `method`, errors, and all other results stay as they are.
 pub fn filter(json: &[u8], shows: &dyn Fn(Entry<'_>) -> bool) -> Result<Filtered, NotUnderstood> {
-    strict::check(json, DEPTH_MAX).map_err(|fault| NotUnderstood { detail: fault.0, id: None })?;
+    strict::check(json, DEPTH_MAX).map_err(|fault| NotUnderstood { detail: fault.0, id: only_id(json) })?;
     let text = std::str::from_utf8(json).map_err(|_| NotUnderstood { detail: "the answer must be UTF-8", id: None })?;
     let mut edits = Edits::of(text);
     match text.trim_start_matches(JSON_SPACE).as_bytes().first() {
@@ -65,6 +65,14 @@ pub fn filter(json: &[u8], shows: &dyn Fn(Entry<'_>) -> bool) -> Result<Filtered
     }
     let changed = edits.apply().map_err(|detail| NotUnderstood { detail, id: None })?;
     Ok(changed.map_or(Filtered::Unchanged, Filtered::Changed))
+}
+
+/// The id of the one response there is, as far as it can be read: whoever waits for it must learn that it does not come.
+fn only_id(json: &[u8]) -> Option<MessageId> {
+    match <[MessageId; 1]>::try_from(answered(json)) {
+        Ok([id]) => Some(id),
+        Err(_) => None,
+    }
 }
 
 /// The ids of the responses in one JSON document, a message or a batch of them; none where it cannot be read.
