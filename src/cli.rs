@@ -14,6 +14,7 @@ use gatepost::config;
 #[cfg(feature = "demo")]
 use gatepost::demo;
 use gatepost::gateway::audit::AuditSink;
+use gatepost::gateway::listener;
 use gatepost::gateway::settings::{RouteSettings, Settings, Tls, Transport, UpstreamSettings};
 use gatepost::gateway::shutdown::Shutdown;
 use gatepost::gateway::{Gateway, Prepared};
@@ -181,8 +182,7 @@ fn serve(path: &Path, settings: Settings) -> ExitCode {
         let audit = AuditSink::start(std::io::stdout())?;
         let served = runtime.block_on(async {
             let gateway = Arc::new(prepared.start(audit.clone(), Clock::system())?);
-            let listener =
-                TcpListener::bind(listen).await.map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+            let listener = listener::bind(listen).map_err(|error| format!("cannot listen on {listen}: {error}"))?;
             for line in summary.lines() {
                 tracing::info!("{line}");
             }

@@ -66,6 +66,12 @@ impl Problem {
         Self { place: Some(place), path, found: found.into(), expected: expected.into() }
     }
 
+    /// The problem with its place at `end` where that would be beyond it.
+    pub(super) fn no_later_than(mut self, end: Place) -> Self {
+        self.place = self.place.map(|place| if place.line > end.line { end } else { place });
+        self
+    }
+
     /// What is wrong with the file as a whole.
     pub(super) fn of_file(found: impl Into<String>, expected: impl Into<String>) -> Self {
         Self { place: None, path: KeyPath::default(), found: found.into(), expected: expected.into() }

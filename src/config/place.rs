@@ -86,6 +86,13 @@ impl Place {
     /// The first character of a file.
     pub(super) const START: Self = Self { line: 1, column: 1 };
 
+    /// Behind the last character of `text`. Readers of YAML see the end of a text whose last line does not end one line later.
+    pub(super) fn end_of(text: &str) -> Self {
+        let mut lines = text.split('\n');
+        let column = lines.next_back().map_or(0, |last| last.chars().count()).saturating_add(1);
+        Self { line: lines.count().saturating_add(1), column }
+    }
+
     fn of(marker: Marker) -> Self {
         Self { line: marker.line().max(1), column: marker.col().saturating_add(1) }
     }

@@ -65,6 +65,25 @@ fn the_full_example_has_every_key() {
 }
 
 #[test]
+fn a_line_that_only_yaml_sees_is_refused() {
+    let errors = read("a: 1 # one line\rb: 2\r\nc: 3\n").unwrap_err();
+    assert!(errors.starts_with("test.yaml:1:16: the character U+000D"), "{errors}");
+    assert!(read(&file("", "").replace('\n', "\r\n")).is_ok());
+}
+
+#[test]
+fn what_ends_too_early_is_reported_where_it_ends() {
+    let check = |text: &str, place: &str| {
+        let errors = read(text).unwrap_err();
+        assert!(errors.starts_with(&format!("test.yaml:{place}: ")), "{text:?}: {errors}");
+    };
+    check("accepted:\n{text}", "2:7");
+    check("accepted:\r\n{text}", "2:7");
+    check("accepted:\n{text}\n", "3:1");
+    check("\u{feff}{", "1:2");
+}
+
+#[test]
 fn every_key_of_the_types_is_described() {
     let mut before = "";
     for line in RAW.lines().map(str::trim) {
@@ -428,6 +447,8 @@ fn a_pattern_that_no_request_can_match_is_refused() {
         "repo://a/*.MD",
         "urn:isbn:*",
         "https://*.example.com/**",
+        "https://10.*.1/**",
+        "https://[2001:db8:*]/**",
     ] {
         accepted("", &format!("rules: [{{resources: [\"{text}\"], deny: true}}]"));
     }

@@ -13,7 +13,14 @@ use super::scalar::Scalar;
 pub(super) fn read(text: &str) -> Result<(File, Node), Vec<Problem>> {
     // Some editors begin every file with a byte order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let hidden = hidden(text);
+    read_without_mark(text).map_err(|problems| {
+        let end = Place::end_of(text);
+        problems.into_iter().map(|problem| problem.no_later_than(end)).collect()
+    })
+}
+
+fn read_without_mark(text: &str) -> Result<(File, Node), Vec<Problem>> {
+    let hidden = hidden(&text.replace("\r\n", "\n"));
     if !hidden.is_empty() {
         return Err(hidden);
     }
@@ -35,10 +42,11 @@ pub(super) fn read(text: &str) -> Result<(File, Node), Vec<Problem>> {
 }
 
 /// Characters that show nothing, or move what stands around them: whoever reviews the file reads another one than we do
-/// ("Trojan Source", CVE-2021-42574), and a `deny` for a name that holds one denies nothing.
+/// ("Trojan Source", CVE-2021-42574), and a `deny` for a name that holds one denies nothing. A CR by itself is among them: it
+/// ends a line for YAML, and for few editors.
 fn hidden(text: &str) -> Vec<Problem> {
     let is_hidden = |letter: char| {
-        (letter.is_control() && !matches!(letter, '\r' | '\t'))
+        (letter.is_control() && letter != '\t')
             || matches!(letter, '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}'
                 | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{E0000}'..='\u{E0FFF}')
     };

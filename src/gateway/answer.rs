@@ -238,7 +238,8 @@ fn clean(headers: &mut HeaderMap) {
     // One caller's list or result must not be served to another from a shared cache (MCP 2026-07-28, Caching).
     let shared = headers.get_all(header::CACHE_CONTROL).iter().any(|value| {
         let value = value.to_str().unwrap_or("public").to_ascii_lowercase();
-        value.contains("public") || value.contains("s-maxage")
+        // Each of the three lets a shared cache keep the answer to a request with a token (RFC 9111 §3.5).
+        ["public", "s-maxage", "must-revalidate"].iter().any(|shared| value.contains(shared))
     });
     if shared {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private"));

@@ -197,11 +197,12 @@ fn header_text(texts: &[String]) -> String {
 /// Everything but visible ASCII; and `%` itself, so that decoding gives the claim back.
 const NOT_VISIBLE: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
 
-/// Never sent on: credentials, hop-by-hop headers (RFC 9110 §7.6.1), what we frame or name ourselves, what asks for a part
-/// of an answer or for none (206 and 304 cannot be filtered), what other proxies own and servers therefore believe (who
-/// calls, which path, which method).
-const REMOVED: [&str; 33] = [
+/// Never sent on: credentials (among them the proof in `DPoP`, made for us), hop-by-hop headers (RFC 9110 §7.6.1), what we
+/// frame or name ourselves, what asks for a part of an answer or for none (206 and 304 cannot be filtered), what other
+/// proxies own and servers therefore believe (who calls, which path, which method).
+const REMOVED: [&str; 34] = [
     "authorization",
+    "dpop",
     "cookie",
     "proxy-authorization",
     "proxy-authenticate",

@@ -23,7 +23,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -41,6 +41,15 @@ pub struct Peer {
     pub address: SocketAddr,
     /// Whether the connection is TLS.
     pub tls: bool,
+}
+
+/// Listens on `address`. The kernel's queue of clients that nobody has accepted yet is long: where it overflows, a client
+/// believes that it is connected and is never served.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv6() { TcpSocket::new_v6() } else { TcpSocket::new_v4() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(QUEUE_MAX)
 }
 
 /// Serves until `shutdown`; then stops accepting, lets requests finish, and returns. How long they may take is the
@@ -252,6 +261,8 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
+/// Clients that wait to be accepted; the kernel has a limit of its own (`net.core.somaxconn`, 4096).
+const QUEUE_MAX: u32 = 4096;
 /// More is as good as for ever, and would overflow the clock.
 const TIMEOUT_MAX: Duration = Duration::from_hours(24);
 /// hyper's least buffer for a head.

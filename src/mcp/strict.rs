@@ -32,8 +32,8 @@ pub fn check(bytes: &[u8], depth_max: usize) -> Result<(), NotStrict> {
 }
 
 /// Whether a lenient parser may take the member `name` for `defined`, a member that a standard defines (ASCII): they are
-/// equal after simple case folding (Unicode, U+017F and U+212A included), cutting at the first NUL, and leaving out
-/// spaces, controls and invisible characters. A name folds to itself: where the member itself is allowed, compare
+/// equal after simple case folding (Unicode, U+017F and U+212A included), cutting at the first NUL behind a visible
+/// character, and leaving out spaces, controls and invisible characters. A name folds to itself: where the member itself is allowed, compare
 /// for equality first.
 #[must_use]
 pub fn folds_to(name: &str, defined: &str) -> bool {
@@ -48,6 +48,8 @@ pub(super) fn same_words(one: &str, other: &str) -> bool {
 
 /// The characters of `name` as [`folds_to`] compares them.
 pub(super) fn folded(name: &str) -> impl Iterator<Item = char> {
+    // What is in front is left out, NUL or not: who trims a name begins behind it.
+    let name = name.trim_start_matches(is_invisible);
     name.chars().take_while(|&character| character != '\0').filter(|&character| !is_invisible(character)).map(fold)
 }
 
@@ -371,7 +373,8 @@ mod tests {
         check("nam", "name", false);
         check("names", "name", false);
         check("", "name", false);
-        check("\0name", "name", false);
+        check("\0name", "name", true);
+        check(" \0 name\0x", "name", true);
         check("n\u{E1}me", "name", false);
         check("n\u{430}me", "name", false);
         check("nаme", "name", false);

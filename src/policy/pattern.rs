@@ -262,9 +262,13 @@ fn check_uri(text: &str) -> Result<(), &'static str> {
     if text.get(scheme.len()..).is_some_and(|rest| rest.starts_with(':')) && scheme != scheme.to_ascii_lowercase() {
         return Err("a URI pattern with its scheme in lower case");
     }
-    // What stands in a wildcard's place: a letter, a port or a percent-encoding's digits, nothing.
-    let matches_normal =
-        || ["a", "20", ""].iter().any(|run| uri::is_normal(&text.replace("**", "*").replace('*', run)));
+    // What stands in a wildcard's place: a letter, a percent-encoding's digits, nothing, the rest of an address; a port.
+    let one = text.replace("**", "*");
+    let with_port = one.replace(":*", ":20");
+    let matches_normal = || {
+        let filled = ["a", "20", "", "20.20", ":1"].map(|run| one.replace('*', run));
+        filled.iter().chain([&with_port.replace('*', "a")]).any(|text| uri::is_normal(text))
+    };
     if text.contains("://") && !text.contains('{') && !matches_normal() {
         return Err(
             "a URI pattern in normal form (RFC 3986): scheme and host in lower case, no default port, no `.` and `..`, \

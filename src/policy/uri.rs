@@ -1,10 +1,13 @@
 //! Whether a resource URI is in normal form (RFC 3986 §6.2.2), so that a pattern and the MCP server behind us cannot
 //! read it differently. Nothing is normalised here: what is not in normal form is refused.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use percent_encoding::percent_decode_str;
 
-/// Whether `text` is a URI that has one spelling only: lower-case scheme and host, no user information, no dot segments,
-/// no needless percent-encoding and none that hides a dot, a slash, a backslash or a control character.
+/// Whether `text` is a URI that has one spelling only: lower-case scheme and host, an address in its shortest form, no user
+/// information, no dot segments, no needless percent-encoding and none that hides a dot, a slash, a backslash or a control
+/// character. That a path may be empty or `/` (RFC 3986 §6.2.3) is left open.
 pub(super) fn is_normal(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once(':') else {
         return false;
@@ -14,7 +17,12 @@ pub(super) fn is_normal(text: &str) -> bool {
         && has_normal_encoding(rest)
         // `?` and `#` too end a segment here: a server that cuts the text at slashes alone sees dots after them.
         && !rest.split(['/', '?', '#']).any(|segment| segment == "." || segment == "..")
-        && rest.strip_prefix("//").is_none_or(|rest| is_authority(scheme, rest))
+        && match rest.strip_prefix("//") {
+            // To a file system `//` is `/`: `file:////etc/x` would get round a rule for `file:///etc/**`.
+            Some(rest) => is_authority(scheme, rest) && !(scheme == "file" && rest.contains("//")),
+            // Browsers, and what reads URLs as they do, take `https:acme/x` for `https://acme/x`, and `file:/x` for `file:///x`.
+            None => !HOST_SCHEMES.contains(&scheme),
+        }
 }
 
 /// `ALPHA *( ALPHA / DIGIT / "+" / "-" / "." )`, in lower case (RFC 3986 §3.1).
@@ -51,7 +59,8 @@ fn must_be_encoded(byte: u8) -> bool {
     !(byte.is_ascii_alphanumeric() || b"-._~/\\".contains(&byte))
 }
 
-/// The authority at the start of `rest`: no user information, lower case, no empty or default port.
+/// The authority at the start of `rest`: no user information, lower case, a host in its one spelling, no empty or default
+/// port.
 fn is_authority(scheme: &str, rest: &str) -> bool {
     let authority = rest.split(ends_authority).next().unwrap_or_default();
     let host_end = authority.find(']').map_or(0, |bracket| bracket + 1);
@@ -59,21 +68,44 @@ fn is_authority(scheme: &str, rest: &str) -> bool {
         Some((_, port)) => (authority.get(..authority.len() - port.len() - 1).unwrap_or_default(), Some(port)),
         None => (authority, None),
     };
-    let bracketed = host.starts_with('[') && host.ends_with(']');
-    let inner = if bracketed { host.get(1..host.len() - 1).unwrap_or_default() } else { host };
     let normal_port = port.is_none_or(|port| {
         let default = match scheme {
             "http" | "ws" => "80",
             "https" | "wss" => "443",
+            "ftp" => "21",
             _ => "",
         };
-        port.bytes().all(|byte| byte.is_ascii_digit()) && !port.is_empty() && port != default
+        let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+        digits && port != default && (port == "0" || !port.starts_with('0'))
     });
-    normal_port
-        && !inner.contains(['@', '[', ']'])
-        && (bracketed || !inner.contains(':'))
-        && !host.bytes().any(|byte| byte.is_ascii_uppercase())
+    let normal_host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        // An embedded IPv4 address has two customary spellings (RFC 5952 §5).
+        Some(inner) => {
+            inner.parse::<Ipv6Addr>().is_ok_and(|parsed| parsed.to_string() == inner && !inner.contains('.'))
+        }
+        None => {
+            !host.contains(['@', '[', ']', ':'])
+                && !host.bytes().any(|byte| byte.is_ascii_uppercase())
+                && (!HOST_SCHEMES.contains(&scheme) || is_network_host(scheme, host))
+        }
+    };
+    normal_port && normal_host
 }
+
+/// Whether a host that is looked up has no second spelling: `127.1`, `0x7f.0.0.1` and `2130706433` are one address, `%C3%A9`
+/// becomes `xn--9ca`, and a file of `localhost` is one without host.
+fn is_network_host(scheme: &str, host: &str) -> bool {
+    if scheme == "file" && (host.is_empty() || host == "localhost") {
+        return host.is_empty();
+    }
+    let last = host.strip_suffix('.').unwrap_or(host).rsplit('.').next().unwrap_or_default();
+    let is_hex = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_number = last.bytes().all(|byte| byte.is_ascii_digit()) || last.strip_prefix("0x").is_some_and(is_hex);
+    !host.is_empty() && !host.contains('%') && (!is_number || host.parse::<Ipv4Addr>().is_ok())
+}
+
+/// Schemes whose URIs always have an authority (WHATWG URL, special schemes).
+const HOST_SCHEMES: [&str; 6] = ["http", "https", "ws", "wss", "ftp", "file"];
 
 fn ends_authority(letter: char) -> bool {
     matches!(letter, '/' | '?' | '#')
@@ -175,6 +207,39 @@ mod tests {
         check("repo://acme/a[0]", false);
         check("repo://acme/a#b#c", false);
         check(" repo://acme", false);
+    }
+
+    /// Second spellings that a WHATWG URL parser turns into the first.
+    #[test]
+    fn what_browsers_read_as_another_uri() {
+        check("https:acme/x", false);
+        check("http:/acme/x", false);
+        check("file:/etc/hosts", false);
+        check("file:etc/hosts", false);
+        check("https:///acme/x", false);
+        check("https://", false);
+        check("file://localhost/etc/hosts", false);
+        check("file://acme/etc/hosts", true);
+        check("file:////etc/hosts", false);
+        check("file:///etc//hosts", false);
+        check("file://acme//hosts", false);
+        check("https://127.1/x", false);
+        check("https://0x7f.0.0.1/x", false);
+        check("https://127.0.0.01/x", false);
+        check("https://2130706433/x", false);
+        check("https://127.0.0.1./x", false);
+        check("https://127.0.0.1/x", true);
+        check("https://1.acme/x", true);
+        check("repo://2130706433/x", true);
+        check("https://%C3%A9.acme/x", false);
+        check("https://acme:0443/x", false);
+        check("repo://acme:080/x", false);
+        check("repo://acme:0/x", true);
+        check("ftp://acme:21/x", false);
+        check("https://[2001:db8:0::1]/x", false);
+        check("https://[::ffff:127.0.0.1]/x", false);
+        check("https://[::ffff:7f00:1]/x", false);
+        check("repo://[v1.a]/x", false);
     }
 
     proptest! {

@@ -99,7 +99,9 @@ async fn the_authorization_server_breaks_as_told() {
     assert_eq!(keys().await.status, 500);
     issuer.answer(Mode::Garbage);
     assert!(serde_json::from_slice::<serde_json::Value>(&keys().await.body).is_err());
-    assert_eq!((issuer.fetches().metadata, issuer.fetches().keys), (1, 4));
+    issuer.answer(Mode::Keys("no key set"));
+    assert_eq!(keys().await.text(), "no key set");
+    assert_eq!((issuer.fetches().metadata, issuer.fetches().keys), (1, 5));
     issuer.go_down().await;
     assert!(tokio::net::TcpStream::connect(address).await.is_err(), "refusing again");
 }

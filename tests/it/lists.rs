@@ -3,9 +3,179 @@
 
 use serde_json::{Value, json};
 
-use crate::support::gateway::PATH;
-use crate::support::mcp_server::event;
+use crate::support::gateway::{HEAD, PATH};
+use crate::support::mcp_server::{SESSION_ID, event};
 use crate::support::{Answer, End, Reply, World};
+
+/// A route with rules for every list: what is called `shown…`, and nothing else.
+const ROUTE: &str = r#"
+routes:
+  - name: standard
+    path: /mcp
+    upstream: {upstream}
+    required_scopes: [mcp]
+    rules:
+      - tools: ["shown*"]
+        allow: true
+      - prompts: ["shown*"]
+        allow: true
+      - resources: ["shown://**"]
+        allow: true
+"#;
+
+/// One of MCP's four lists.
+struct List {
+    method: &'static str,
+    member: &'static str,
+    /// Of an entry: the member that rules decide by, and a value of it that is shown, and one that is hidden.
+    key: &'static str,
+    shown: &'static str,
+    hidden: &'static str,
+}
+
+const LISTS: [List; 4] = [
+    List { method: "tools/list", member: "tools", key: "name", shown: "shown_a", hidden: "hidden_a" },
+    List { method: "prompts/list", member: "prompts", key: "n\\u0061me", shown: "shown\\u005fa", hidden: "hidden_a" },
+    List { method: "resources/list", member: "resources", key: "uri", shown: "shown:\\/\\/a", hidden: "hidden://a" },
+    List {
+        method: "resources/templates/list",
+        member: "resource\\u0054emplates",
+        key: "uriTemplate",
+        shown: "shown://{a}/é",
+        hidden: "hidden://{a}",
+    },
+];
+
+/// What servers say with an entry, in spellings that JSON written anew would lose.
+const MORE: &str = r#" "_meta" : {"tools":[ {"name":"hidden_b"} ],"big":123456789012345678901234567890,"n":[1.0e+10,-0 , 1E400]},
+"description":"cut off \ud83d", "x\/y":"\u00e9\"}],""#;
+
+/// Cursors are opaque: each page's, as it is written.
+const CURSORS: [&str; 3] = [r#""b\/\u0041= \"}],\t\ud83d\ude42""#, r#"  """#, r#""eyJ \n\\""#];
+
+impl List {
+    fn entry(&self, value: &str) -> String {
+        format!("{{{MORE},\n\"{}\" : \"{value}\" }}", self.key)
+    }
+
+    /// A page with these entries, the white space about them included.
+    fn page(&self, id: &str, cursor: &str, entries: &str, scope: &str) -> String {
+        format!(
+            "{{ \"jsonrpc\" : \"2.0\",\"id\":{id}, \"result\":{{\n\"ttlMs\" :6.0E4,\"cacheScope\":  {scope} ,\"{}\":\t[{entries}],\n\
+             \"_meta\":{{\"cacheScope\":\"public\"}},\"nextCursor\":{cursor},\"acme/x\":{{{MORE}}} }} }}",
+            self.member
+        )
+    }
+
+    /// Pages as the server sends them, and as the client may see them: hidden entries first and last, between, alone, none.
+    fn pages(&self, id: &str) -> [(String, String); 3] {
+        let (shown, hidden) = (self.entry(self.shown), self.entry(self.hidden));
+        let page = |cursor: usize, sent: &str, seen: &str| {
+            let sent = self.page(id, CURSORS[cursor], sent, "\"public\"");
+            (sent, self.page(id, CURSORS[cursor], seen, "\"private\""))
+        };
+        [
+            page(
+                0,
+                &format!(" {hidden}, {shown} , {hidden} ,\n{shown}\n,{hidden}\t"),
+                &format!(" {shown} ,\n{shown}\t"),
+            ),
+            page(1, &format!(" {hidden} , {hidden} "), "  "),
+            page(2, &format!("{shown},\n {shown} "), &format!("{shown},\n {shown} ")),
+        ]
+    }
+}
+
+/// A message in more than one line as an event of a stream that can be resumed.
+fn lines(message: &str) -> String {
+    format!(": c\nid: e-1\nevent: message\ndata: {}\nretry: 5\n\n", message.replace('\n', "\ndata: "))
+}
+
+/// A message of the server's among events that hold none.
+fn among(event: &str) -> String {
+    let note = r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progress":1E400, "tools":[1]}}"#;
+    format!("id: e-0\ndata:\n\n: c\n\ndata: {note}\n\n{event}data: {note}\n\n")
+}
+
+#[tokio::test]
+async fn on_every_road_nothing_changes_but_hidden_entries_and_the_cache_scope() {
+    let world = World::start(&format!("{HEAD}{ROUTE}")).await;
+    let token = world.token("mcp");
+    world.mcp.permit(1);
+    let opened = world.message("mcp", "initialize", json!({"protocolVersion": "2025-11-25"})).await;
+    let session = opened.passed().header("mcp-session-id").expect("a session id").to_owned();
+    world.mcp.next().await;
+    for (at, list) in LISTS.iter().enumerate() {
+        let call = |id: &str, list: &List, cursor: &str| {
+            format!(r#"{{"jsonrpc":"2.0","id":{id}, "method":"{}","params":{{"cursor": {cursor} }}}}"#, list.method)
+        };
+        let other = &LISTS[(at + 1) % LISTS.len()];
+        let pages = list.pages("7").into_iter().zip(other.pages(r#""\u0062""#)).zip(CURSORS);
+        for (((sent, seen), (sent_too, seen_too)), cursor) in pages {
+            let single = world.client.post(PATH, call("7", list, cursor));
+            let both = format!("[{},{}]", call("7", list, cursor), call(r#""b""#, other, cursor));
+            let batch = world.client.post(PATH, &both);
+            let get = world.client.get(PATH);
+            let resumed = get.clone().header("Last-Event-ID", "e-0").header("Mcp-Session-Id", &session);
+            let json = |text: &str| text.to_owned();
+            let event = |text: &str| among(&lines(text));
+            let array = |one: &str, two: &str| format!("\n[ {one}\n,{two}] ");
+            let array_event = |one: &str, two: &str| among(&lines(&array(one, two)));
+            let two_events = |one: &str, two: &str| among(&format!("{}{}", lines(two), lines(one)));
+            let roads = [
+                (single.clone(), "application/json", json(&sent), json(&seen)),
+                (single, "text/event-stream", event(&sent), event(&seen)),
+                (batch.clone(), "application/json", array(&sent, &sent_too), array(&seen, &seen_too)),
+                (batch.clone(), "text/event-stream", array_event(&sent, &sent_too), array_event(&seen, &seen_too)),
+                (batch, "text/event-stream", two_events(&sent, &sent_too), two_events(&seen, &seen_too)),
+                (get, "text/event-stream", event(&sent), event(&seen)),
+                (resumed, "text/event-stream", two_events(&sent, &sent_too), two_events(&seen, &seen_too)),
+            ];
+            for (road, (request, kind, sent, seen)) in roads.into_iter().enumerate() {
+                world.mcp.permit(1);
+                world.mcp.answer(Answer::text(kind, &sent));
+                let reply = request.token(&token).send().await;
+                assert_eq!(reply.passed().text(), seen, "{} on road {road}", list.method);
+                let arrived = world.mcp.next().await;
+                let body = match road {
+                    0 | 1 => call("7", list, cursor),
+                    2..=4 => both.clone(),
+                    _ => String::new(),
+                };
+                assert_eq!(String::from_utf8_lossy(&arrived.body), body);
+                let from = (arrived.header("mcp-session-id"), arrived.header("last-event-id"));
+                assert_eq!(from, if road == 6 { (Some(SESSION_ID), Some("e-0")) } else { (None, None) });
+            }
+        }
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_stream_in_single_bytes_shows_the_same() {
+    let world = World::start(&format!("{HEAD}{ROUTE}")).await;
+    let lists = |seen: bool| {
+        let pages = LISTS.iter().enumerate().map(|(at, list)| {
+            let [(sent_page, seen_page), ..] = list.pages("7");
+            let event = lines(if seen { &seen_page } else { &sent_page });
+            [event.clone(), event.replace('\n', "\r\n"), event.replace('\n', "\r"), event][at].clone()
+        });
+        format!("\u{feff}{}", pages.collect::<String>())
+    };
+    let (answer, stream) = Answer::stream();
+    world.mcp.permit(1);
+    world.mcp.answer(answer);
+    let request = world.client.call(PATH, "tools/list", &json!({})).token(&world.token("mcp"));
+    let feed = async {
+        for character in lists(false).chars() {
+            stream.send(character.encode_utf8(&mut [0; 4])).await;
+        }
+        stream.end().await;
+    };
+    let (reply, ()) = tokio::join!(request.send(), feed);
+    assert_eq!(reply.passed().text(), lists(true));
+    world.finish().await;
+}
 
 fn list() -> Value {
     json!({"jsonrpc": "2.0", "id": 7, "result": {"tools": [{"name": "get_x"}, {"name": "unheard_of"}]}})

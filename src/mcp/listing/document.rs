@@ -1,5 +1,5 @@
 //! A JSON document as text and places in it: members and elements as slices of it, and edits by place. What is not
-//! edited must stay byte for byte. Reads documents that `strict::check` has passed.
+//! edited must stay byte for byte. `members` and `elements` read what `readable` has passed.
 
 use std::fmt;
 use std::ops::Range;
@@ -9,6 +9,47 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::mcp::strict;
+
+/// The text of a document that every parser reads alike, but for values that some give up on or replace, and none takes for
+/// anything but a value: strings with a lone surrogate, numbers beyond binary64. What is decided by one is to be read with
+/// `string`, which refuses it.
+pub(super) fn readable(json: &[u8]) -> Result<&str, &'static str> {
+    let text = std::str::from_utf8(json).map_err(|_| "expected JSON in UTF-8")?;
+    let read = strict::check(json, DEPTH_MAX);
+    read.or_else(|_| strict::check(with_null_for_odd_values(text).as_bytes(), DEPTH_MAX)).map_err(|fault| fault.0)?;
+    Ok(text)
+}
+
+/// The document with `null` in place of each string and number that is JSON and yet not strict; no name can be one.
+fn with_null_for_odd_values(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(|first: char| first == '"' || first == '-' || first.is_ascii_digit()) {
+        let (before, scalar) = rest.split_at(at);
+        let (scalar, after) = scalar.split_at(scalar_len(scalar));
+        let is_odd = strict::check(scalar.as_bytes(), 0).is_err() && serde_json::from_str::<&RawValue>(scalar).is_ok();
+        out.push_str(before);
+        out.push_str(if is_odd { "null" } else { scalar });
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The length of the string or number that `text` begins with.
+fn scalar_len(text: &str) -> usize {
+    let Some(string) = text.strip_prefix('"') else {
+        let goes_on = |letter: char| letter.is_ascii_digit() || matches!(letter, '+' | '-' | '.' | 'e' | 'E');
+        return text.find(|letter| !goes_on(letter)).unwrap_or(text.len());
+    };
+    let mut escaped = false;
+    let end = string.bytes().position(|byte| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    });
+    end.map_or(text.len(), |end| end + 2)
+}
 
 /// Changes to a document, by place.
 pub(super) struct Edits<'a> {
@@ -70,11 +111,6 @@ impl<'a> Members<'a> {
         self.0.iter().find(|(member, _)| member == name).map(|(_, value)| *value)
     }
 
-    #[cfg(test)]
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(name, _)| name.as_str())
-    }
-
     /// Whether a lenient parser would take some other member for `defined`.
     pub(super) fn has_lookalike(&self, defined: &str) -> bool {
         let reads_as = |member: &str| strict::folds_to(member, defined) || strict::same_words(member, defined);
@@ -120,6 +156,9 @@ pub(super) fn elements(array: &str) -> Result<Vec<&RawValue>, &'static str> {
 pub(super) fn string(value: &str) -> Option<String> {
     serde_json::from_str(value).ok()
 }
+
+/// Nesting of an answer. A tool's result may be deeper than a request; the parser's own limit is just above.
+pub(super) const DEPTH_MAX: usize = 127;
 
 /// White space (RFC 8259 §2).
 pub(super) const JSON_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];

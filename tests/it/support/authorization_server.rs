@@ -26,6 +26,8 @@ pub(crate) enum Mode {
     Garbage,
     /// 200 with an empty key set; the metadata as ever.
     NoKeys,
+    /// 200 with this for the key set; the metadata as ever.
+    Keys(&'static str),
     /// A redirect to where the document really is.
     Redirect,
 }
@@ -230,7 +232,8 @@ impl Shared {
             (Mode::Garbage, _) => return Some((200, "<html>maintenance</html>".to_owned())),
             (Mode::Redirect, path) if !path.starts_with("/elsewhere") => return Some((307, String::new())),
             (Mode::NoKeys, "/jwks") => return Some((200, keys(&[]))),
-            (Mode::Up | Mode::NoKeys | Mode::Redirect, _) => {}
+            (Mode::Keys(text), "/jwks") => return Some((200, text.to_owned())),
+            (Mode::Up | Mode::NoKeys | Mode::Keys(_) | Mode::Redirect, _) => {}
         }
         let found = match path.strip_prefix("/elsewhere").unwrap_or(path) {
             "/.well-known/oauth-authorization-server" if state.serves_oauth => state.metadata.to_string(),

@@ -14,7 +14,6 @@ use gatepost::gateway::audit::AuditSink;
 use gatepost::gateway::shutdown::{Shutdown, Trigger};
 use gatepost::token::clock::Clock;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -63,9 +62,10 @@ impl World {
     }
 
     /// The same with fakes in any state; the issuer's keys may not have arrived.
+    #[expect(clippy::unused_async, reason = "every beginning of a world is waited for, however it comes about")]
     pub(crate) async fn start_with(file: &str, issuer: AuthorizationServer, mcp: McpServer, clock: Clock) -> Self {
         // Bound before the file is written: the file needs the port.
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = gatepost::gateway::listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let text = file
             .replace("{listen}", &address.to_string())

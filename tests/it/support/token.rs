@@ -46,6 +46,17 @@ impl Key {
         })
     }
 
+    /// A token of exactly these texts, whatever they are.
+    pub(crate) fn sign(&self, header: impl AsRef<[u8]>, claims: impl AsRef<[u8]>) -> String {
+        self.sign_text(&format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims)))
+    }
+
+    /// `text` and its signature behind a dot.
+    pub(crate) fn sign_text(&self, text: &str) -> String {
+        let signature = self.pair.sign(&SystemRandom::new(), text.as_bytes()).unwrap();
+        format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+
     /// The public key as bytes: what an attacker signs with who confuses HMAC and ECDSA.
     pub(crate) fn public_bytes(&self) -> Vec<u8> {
         self.pair.public_key().as_ref().to_vec()
@@ -125,12 +136,16 @@ impl Token {
         self.header("alg", "none")
     }
 
+    /// Header and claims as JSON.
+    pub(crate) fn texts(&self) -> (String, String) {
+        (Value::Object(self.header.clone()).to_string(), Value::Object(self.claims.clone()).to_string())
+    }
+
     pub(crate) fn mint(&self) -> String {
-        let header = URL_SAFE_NO_PAD.encode(Value::Object(self.header.clone()).to_string());
-        let claims = URL_SAFE_NO_PAD.encode(Value::Object(self.claims.clone()).to_string());
-        let text = format!("{header}.{claims}");
+        let (header, claims) = self.texts();
+        let text = format!("{}.{}", URL_SAFE_NO_PAD.encode(&header), URL_SAFE_NO_PAD.encode(&claims));
         let signature = match &self.signing {
-            Signing::Es256(key) => key.pair.sign(&SystemRandom::new(), text.as_bytes()).unwrap().as_ref().to_vec(),
+            Signing::Es256(key) => return key.sign(header, claims),
             Signing::Hs256(secret) => {
                 hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), text.as_bytes()).as_ref().to_vec()
             }
