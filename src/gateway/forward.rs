@@ -7,7 +7,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::Gateway;
 use super::body;
-use super::route::Route;
+use super::route::{Part, Route};
 use super::session::Owner;
 use super::stage::{Authorized, Forwarded, Head, Inspected, Payload, Session};
 use super::trail::Trail;
@@ -77,12 +77,13 @@ fn upstream_request(
     gateway: &Gateway,
     payload: &Payload,
 ) -> Request<body::Body> {
-    let Head { method, headers, peer, authority, part: _, query: _ } = head;
+    let Head { method, headers, peer, authority, part, query: _ } = head;
     let trusted = gateway.trusted_proxies.iter().any(|net| net.contains(&peer.address.ip().to_canonical()));
     let mut headers = clean(headers, &route.upstream_settings.identity, trusted);
     set_forwarded(&mut headers, &peer.address.ip().to_canonical().to_string(), &authority, gateway.public_https);
     set_identity(&mut headers, route, principal);
-    if route.policy.filters_lists() {
+    // A stream of HTTP+SSE must be read whatever is filtered: its first event is replaced.
+    if route.policy.filters_lists() || part == Part::Stream {
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
     if let Some(session) = session

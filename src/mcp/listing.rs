@@ -47,7 +47,7 @@ pub struct NotUnderstood {
 /// `result.cacheScope`, where present, becomes `"private"`, with or without a list (MCP 2026-07-28, Caching). Messages with
 /// a `method`, errors, and all other results stay as they are.
 pub fn filter(json: &[u8], shows: &dyn Fn(Entry<'_>) -> bool) -> Result<Filtered, NotUnderstood> {
-    let text = document::readable(json).map_err(|detail| NotUnderstood { detail, id: None })?;
+    let text = document::readable(json).map_err(|detail| NotUnderstood { detail, id: only_id(json) })?;
     let mut edits = Edits::of(text);
     match text.trim_start_matches(JSON_SPACE).as_bytes().first() {
         Some(b'{') => edit_message(text, shows, &mut edits)?,
@@ -66,6 +66,14 @@ pub fn filter(json: &[u8], shows: &dyn Fn(Entry<'_>) -> bool) -> Result<Filtered
     }
     let changed = edits.apply().map_err(|detail| NotUnderstood { detail, id: None })?;
     Ok(changed.map_or(Filtered::Unchanged, Filtered::Changed))
+}
+
+/// The id of the one response there is, as far as it can be read: whoever waits for it must learn that it does not come.
+fn only_id(json: &[u8]) -> Option<MessageId> {
+    match <[MessageId; 1]>::try_from(answered(json)) {
+        Ok([id]) => Some(id),
+        Err(_) => None,
+    }
 }
 
 /// The ids of the responses in one JSON document, a message or a batch of them; none where it cannot be read.

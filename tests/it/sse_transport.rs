@@ -30,12 +30,12 @@ async fn open_as(world: &World, token: &str) -> Stream {
     let (answer, server) = Answer::sse(TARGET);
     world.mcp.permit(1);
     world.mcp.answer(answer);
-    let mut opened = world.client.get(PATH).header("Accept", "text/event-stream").token(token).open().await;
+    let mut opened = world.client.get(PATH).header("Accept-Encoding", "gzip, br").token(token).open().await;
     assert_eq!((opened.status, opened.head.header("content-type")), (200, Some("text/event-stream")));
     let first = opened.event().await.expect("an endpoint event");
     let address = first.strip_prefix("event: endpoint\ndata: ").and_then(|rest| rest.strip_suffix("\n\n"));
     let address = address.unwrap_or_else(|| panic!("{first:?}")).to_owned();
-    world.mcp.next().await;
+    assert_eq!(world.mcp.next().await.header("accept-encoding"), Some("identity"), "we must read the stream");
     Stream { opened, server, address }
 }
 
@@ -637,6 +637,7 @@ async fn answers_that_are_owed_are_delivered_before_a_stream_ends() {
     assert_eq!(stream.opened.end().await, End::Clean);
     let closed = loop {
         let record = world.record().await;
+        assert_eq!(record["reason"] == "session_not_found", record["decision"] == "refused", "{record}");
         if record["event"] == "closed" {
             break record;
         }
