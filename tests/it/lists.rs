@@ -321,8 +321,8 @@ async fn what_is_not_understood_on_a_listening_stream_is_an_error_with_the_id_of
     world.mcp.permit(1);
     world.mcp.answer(answer);
     let mut opened = world.client.get(PATH).token(&world.token("mcp")).open().await;
-    // An emoji cut in two, a number that no double holds, a member twice.
-    for result in [r#"{"text":"\ud83d"}"#, r#"{"n":1e400}"#, r#"{"a":1,"a":2}"#, r#"{"tools":[1]}"#] {
+    // A member twice, an entry without a name.
+    for result in [r#"{"a":1,"a":2}"#, r#"{"tools":[1]}"#] {
         stream.send(&format!("data: {{\"jsonrpc\":\"2.0\",\"id\":8,\"result\":{result}}}\n\n")).await;
         let got = opened.event().await.unwrap();
         assert!(got.contains("\"id\":8,\"error\":{\"code\":-32603"), "{result} {got}");
