@@ -152,7 +152,7 @@ where
     S: Fn(Request<Incoming>, Peer) -> F,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
-    if tcp.set_nodelay(true).is_err() {
+    if tcp.set_nodelay(true).is_err() || give_up_after(&tcp, terms.timeouts.write_stall).is_err() {
         return;
     }
     let tcp = Unstalled::new(tcp, terms.timeouts.write_stall);
@@ -170,6 +170,19 @@ where
     let version =
         if tls.get_ref().1.alpn_protocol() == Some(b"h2") { &terms.versions.http2 } else { &terms.versions.http1 };
     http(tls, Peer { address, tls: true }, version, terms.timeouts, shutdown, service).await;
+}
+
+/// What is sent must be acknowledged within this time. A client that vanished without a word acknowledges nothing; the
+/// system would send it the same bytes for a quarter of an hour, into a buffer that takes more, so that no write stalls.
+#[cfg(target_os = "linux")]
+fn give_up_after(tcp: &TcpStream, unacknowledged_max: Duration) -> io::Result<()> {
+    socket2::SockRef::from(tcp).set_tcp_user_timeout(Some(unacknowledged_max))
+}
+
+/// Elsewhere there is no such setting.
+#[cfg(not(target_os = "linux"))]
+fn give_up_after(_: &TcpStream, _: Duration) -> io::Result<()> {
+    Ok(())
 }
 
 /// HTTP on an established connection.

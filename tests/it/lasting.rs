@@ -158,3 +158,20 @@ async fn a_client_that_does_not_read_is_cut_and_the_server_waits_meanwhile() {
         world.finish().await;
     }
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_client_that_vanished_is_noticed_by_what_is_sent_to_it() {
+    let mut world = world("timeouts: {keep_alive_secs: 1, write_stall_secs: 1}", "visibility: grantable").await;
+    let (mut opened, stream) = listen(&world, &world.token("mcp")).await;
+    stream.event(&note(1)).await;
+    assert_eq!(opened.event().await.unwrap(), event(&note(1)));
+    // The server says nothing more; the connection ends by no word of the client's.
+    opened.vanish();
+    world.mcp.left(1).await;
+    world.record().await;
+    let closed = world.record().await;
+    assert_eq!((&closed["event"], &closed["end"]), (&json!("closed"), &json!("client_gone")));
+    drop((opened, stream));
+    world.finish().await;
+}

@@ -2,9 +2,10 @@
 
 use serde_json::json;
 
+use crate::support::client::Request;
 use crate::support::gateway::{HEAD, PATH, ROUTE, file, write_file};
 use crate::support::mcp_server::SESSION_ID;
-use crate::support::{Answer, AuthorizationServer, McpServer, World};
+use crate::support::{Answer, AuthorizationServer, McpServer, Reply, World};
 use gatepost::token::clock::Clock;
 
 /// Opens a session on `path` and returns its id as the client gets it.
@@ -119,36 +120,118 @@ async fn a_session_of_one_route_is_unknown_on_another() {
     world.finish().await;
 }
 
+/// All that an answer says but when it was given.
+fn said(reply: &Reply) -> (String, Vec<(String, String)>, Vec<u8>) {
+    let headers = reply.head.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("date")).cloned().collect();
+    (reply.head.start.clone(), headers, reply.body.clone())
+}
+
+/// Each kind of request that can name a session.
+fn requests(world: &World, path: &str) -> [Request; 4] {
+    let initialized = json!({"jsonrpc": "2.0", "method": "notifications/initialized"}).to_string();
+    [
+        world.client.tool(path, "get_x"),
+        world.client.post(path, initialized),
+        world.client.get(path),
+        world.client.request("DELETE", path),
+    ]
+}
+
+/// With this token and session id every kind of request gets the very answer of a session that never was.
+async fn is_unknown(world: &World, path: &str, token: &str, id: &str) {
+    let never_was = "AZ2lf3kXsYTBsYH3oJ6fU0dFzqkJvFNUjNRaBJHwGZc";
+    let forwarded = world.mcp.arrived();
+    for request in requests(world, path) {
+        let reply = request.clone().token(token).header("Mcp-Session-Id", id).send().await;
+        reply.refused(404, "session_not_found");
+        let unknown = request.token(token).header("Mcp-Session-Id", never_was).send().await;
+        assert_eq!(said(&reply), said(&unknown));
+    }
+    assert_eq!(world.mcp.arrived(), forwarded, "nothing reached the server");
+}
+
+/// Every kind of request in this session goes on to the server, under the server's own id.
+async fn is_open(world: &World, token: &str, id: &str) {
+    for request in requests(world, PATH) {
+        world.mcp.permit(1);
+        request.token(token).header("Mcp-Session-Id", id).passed_through().send().await;
+        assert_eq!(world.mcp.next().await.header("mcp-session-id"), Some(SESSION_ID));
+    }
+}
+
 #[tokio::test]
-async fn a_replica_opens_what_its_key_sealed_and_no_other() {
+async fn a_stolen_session_is_answered_like_one_that_never_was() {
+    let second =
+        ROUTE.replace("routes:\n", "").replace("name: standard", "name: second").replace("path: /mcp", "path: /second");
+    let other_issuer = AuthorizationServer::up();
+    let two_issuers = format!("  - issuer: {{issuer}}\n  - issuer: {}\n", other_issuer.issuer());
+    let mut world =
+        World::start(&format!("{HEAD}{ROUTE}{second}").replace("  - issuer: {issuer}\n", &two_issuers)).await;
+    let both = json!([world.url(PATH), world.url("/second")]);
+    let elsewhere = other_issuer.token().aud(both.clone()).scope("mcp tools:read").mint();
+    world.keys_arrived_with(&elsewhere).await;
+    let good = || world.good().aud(both.clone()).scope("mcp tools:read");
+    let id = open(&world, PATH, &good().mint()).await;
+    for thief in [
+        good().subject("bob").mint(),
+        good().subject("inspector").client("alice").mint(),
+        good().client("other").mint(),
+        good().without("sub").mint(),
+        good().without("client_id").mint(),
+        elsewhere,
+    ] {
+        is_unknown(&world, PATH, &thief, &id).await;
+    }
+    // The caller's own, but on another route; and the other way round.
+    is_unknown(&world, "/second", &good().mint(), &id).await;
+    is_unknown(&world, PATH, &good().mint(), &open(&world, "/second", &good().mint()).await).await;
+    // It is as good as it was.
+    is_open(&world, &good().mint(), &id).await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn replicas_share_sessions_until_the_key_is_rotated_out() {
     let key = |digit: &str| write_file(&digit.repeat(64)).display().to_string();
     let (old, new, other) = (key("1"), key("2"), key("3"));
-    let with_keys = |keys: &[&str]| {
+    let with_keys = |keys: &[&String]| {
         let keys: Vec<_> = keys.iter().map(|key| format!("{{file: \"{key}\"}}")).collect();
         format!("{}sessions: {{keys: [{}]}}\n", file(""), keys.join(", "))
     };
-    // Replicas share issuer and public URL in the field; here only the key matters, so each has its own audience.
     let first = World::start(&with_keys(&[&old])).await;
-    let issuer = first.issuer.issuer().to_owned();
-    let id = open(&first, PATH, &first.token("mcp tools:read")).await;
-    for (keys, opens) in [(vec![&old], true), (vec![&new, &old], true), (vec![&new], false), (vec![&other], false)] {
-        let keys: Vec<_> = keys.iter().map(|key| key.as_str()).collect();
-        let text = with_keys(&keys).replace("{issuer}", &issuer);
-        let mut replica = World::start_with(&text, AuthorizationServer::down(), McpServer::up(), Clock::system()).await;
-        let token = first.issuer.token().aud(replica.url(PATH)).scope("mcp tools:read").mint();
-        replica.keys_arrived_with(&token).await;
-        let request = replica.client.tool(PATH, "get_x").token(&token).header("Mcp-Session-Id", &id);
-        replica.mcp.permit(usize::from(opens));
-        let reply = request.send().await;
-        if opens {
-            reply.passed();
-            assert_eq!(replica.mcp.next().await.header("mcp-session-id"), Some(SESSION_ID));
-        } else {
-            reply.refused(404, "session_not_found");
-        }
-        replica.finish().await;
+    let token = first.token("mcp tools:read");
+    let replica = async |keys: &[&String]| {
+        // Reached by way of the same public URL, and trusting the same issuer.
+        let text = with_keys(keys).replace("{issuer}", first.issuer.issuer());
+        let text = text
+            .replace("public_url: http://{listen}", &format!("public_url: {}\nhosts: [\"{{listen}}\"]", first.url("")));
+        let mut world = World::start_with(&text, AuthorizationServer::down(), McpServer::up(), Clock::system()).await;
+        world.keys_arrived_with(&token).await;
+        world
+    };
+    let twin = replica(&[&old]).await;
+    let rotating = replica(&[&new, &old]).await;
+    let rotated = replica(&[&new]).await;
+    let stranger = replica(&[&other]).await;
+
+    let by_old = open(&first, PATH, &token).await;
+    for world in [&first, &twin, &rotating] {
+        is_open(world, &token, &by_old).await;
     }
-    first.finish().await;
+    let by_new = open(&rotating, PATH, &token).await;
+    for world in [&rotating, &rotated] {
+        is_open(world, &token, &by_new).await;
+    }
+    for (world, id) in
+        [(&rotated, &by_old), (&stranger, &by_old), (&stranger, &by_new), (&first, &by_new), (&twin, &by_new)]
+    {
+        is_unknown(world, PATH, &token, id).await;
+    }
+    // On a replica, too, it is nobody else's.
+    is_unknown(&twin, PATH, &first.good().subject("bob").scope("mcp tools:read").mint(), &by_old).await;
+    for world in [twin, rotating, rotated, stranger, first] {
+        world.finish().await;
+    }
 }
 
 #[tokio::test]

@@ -432,6 +432,12 @@ impl Opened {
         String::from_utf8(std::mem::take(&mut self.unread)).expect("UTF-8")
     }
 
+    /// The client vanishes without a word: it reads nothing more and acknowledges nothing, and its connection stays.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn vanish(&self) {
+        self.wire.vanish();
+    }
+
     /// Reads on to the end of the body and says how it came; fails when there is another event before it.
     pub(crate) async fn end(mut self) -> End {
         let event = self.event().await;
