@@ -1,10 +1,14 @@
-//! What is demanded of us and not held by an attack of this binary: where it is held instead, or why it is not ours. A row of
-//! the catalogue is either an attack or stands here.
+//! What is demanded of us: which test holds it, or why nothing here does. A row of the catalogue of threats is an attack of
+//! this binary, or stands in `catalogue`; what the standards demand stands in `mcp` and `oauth`, sentence by sentence.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use HeldBy::{NotOurs, Test};
+
+mod catalogue;
+mod mcp;
+mod oauth;
 
 /// A demand.
 #[derive(Debug)]
@@ -40,76 +44,8 @@ const CATALOGUE: &[(char, usize)] = &[
     ('K', 4),
 ];
 
-/// Where a row has an attack as well, this is about the part of it that the attack leaves out.
-const ROWS: &[Row] = &[
-    Row {
-        source: "THREATS A17",
-        says: "DPoP proofs are checked: htm, htu, iat, ath, jti, nonce",
-        held_by: NotOurs(
-            "DPoP is not offered: a bound token is refused whatever stands beside it, and no proof is read",
-        ),
-    },
-    Row {
-        source: "THREATS A18",
-        says: "introspection answers are checked and cached briefly",
-        held_by: NotOurs(
-            "introspection is not offered: a token that is no JWT is refused, and nobody is asked about it",
-        ),
-    },
-    Row {
-        source: "THREATS A19",
-        says: "a failed token exchange never falls back to passthrough",
-        held_by: NotOurs("tokens are not exchanged; an access token has no way into a header"),
-    },
-    Row {
-        source: "THREATS A21",
-        says: "the cache of verified tokens is bounded, and only verified ones enter",
-        held_by: Test("src/token/cache.rs#the_cache_is_bounded_in_bytes"),
-    },
-    Row {
-        source: "THREATS A22",
-        says: "secrets are compared in constant time",
-        held_by: NotOurs(
-            "no secret is compared: keys are public, tokens are looked up by SHA-256, and the session seal is AES-GCM",
-        ),
-    },
-    Row {
-        source: "THREATS E10",
-        says: "a changed list of tools is logged and counted",
-        held_by: NotOurs("what a description says is between client and server; there are no metrics yet"),
-    },
-    Row {
-        source: "THREATS G1",
-        says: "memory stays flat under floods of frames",
-        held_by: NotOurs(
-            "hyper and h2 bound what they keep; that the process stays small is measured under load, not here",
-        ),
-    },
-    Row {
-        source: "THREATS G4",
-        says: "rustls and webpki without known holes, brotli off, no blocking `complete_io`, certificates reloaded",
-        held_by: NotOurs(
-            "nothing can be sent: versions and features stand in Cargo.toml; certificates are not reloaded yet",
-        ),
-    },
-    Row {
-        source: "THREATS I6",
-        says: "a silent stream carries comments, and one whose client is gone is cut",
-        held_by: Test("tests/it/lasting.rs#a_client_that_does_not_read_is_cut_and_the_server_waits_meanwhile"),
-    },
-    Row {
-        source: "THREATS K2",
-        says: "a reload is atomic, and a bad file leaves the old one serving",
-        held_by: NotOurs("there is no reload yet: a changed file needs a restart"),
-    },
-    Row {
-        source: "THREATS K4",
-        says: "no unsafe code, dependencies watched, no unwrap on input, a panic ends one request",
-        held_by: NotOurs(
-            "nothing can be sent: the lints of Cargo.toml, deny.toml and `.ci/run` hold it at every build",
-        ),
-    },
-];
+/// Every table, in the order in which they are printed.
+const TABLES: &[&[Row]] = &[catalogue::ROWS, mcp::ROWS, oauth::ROWS];
 
 /// Rows of the catalogue that are held nowhere or twice, and tests that are not there.
 pub(crate) fn faults(attacks: &[&str]) -> Vec<String> {
@@ -119,7 +55,8 @@ pub(crate) fn faults(attacks: &[&str]) -> Vec<String> {
     if distinct.len() != fired.len() {
         faults.push("a row of the catalogue has two functions".to_owned());
     }
-    let stated: BTreeSet<_> = ROWS.iter().filter_map(|row| row.source.strip_prefix("THREATS ")).collect();
+    let stated: BTreeSet<_> =
+        TABLES.iter().copied().flatten().filter_map(|row| row.source.strip_prefix("THREATS ")).collect();
     let all: Vec<String> =
         CATALOGUE.iter().flat_map(|(section, rows)| (1..=*rows).map(move |row| format!("{section}{row}"))).collect();
     for id in &all {
@@ -132,7 +69,7 @@ pub(crate) fn faults(attacks: &[&str]) -> Vec<String> {
             faults.push(format!("{id} is no row of the catalogue"));
         }
     }
-    for row in ROWS {
+    for row in TABLES.iter().copied().flatten() {
         if let Test(place) = row.held_by
             && !exists(place)
         {
@@ -145,7 +82,7 @@ pub(crate) fn faults(attacks: &[&str]) -> Vec<String> {
 /// What stands here and not above.
 pub(crate) fn print() {
     println!();
-    for row in ROWS {
+    for row in TABLES.iter().copied().flatten() {
         match row.held_by {
             Test(place) => println!("{}: {}: held by {place}", row.source, row.says),
             NotOurs(reason) => println!("{}: {}: {reason}", row.source, row.says),
