@@ -153,14 +153,18 @@ pub enum Failure {
     UnsupportedRevision {
         requested: String,
     },
+    /// `limit`: the key of the file that says how much, for the audit record.
     RateLimited {
         retry_after_secs: u64,
+        limit: &'static str,
     },
     KeysUnavailable {
         retry_after_secs: u64,
     },
+    /// `limit`: the key of the file that says how much, for the audit record.
     Overloaded {
         retry_after_secs: u64,
+        limit: &'static str,
     },
     ShuttingDown {
         retry_after_secs: u64,
@@ -517,7 +521,7 @@ impl Failure {
             Self::RateLimited { .. } => Row::client(
                 "rate_limited",
                 StatusCode::TOO_MANY_REQUESTS,
-                "You have too much open or under way here at once. Close streams that you no longer need, or wait",
+                "You ask for more here than you may at a time. Wait, or close streams that you no longer need",
             ),
             Self::KeysUnavailable { .. } => Row::warn(
                 "keys_unavailable",
@@ -576,6 +580,7 @@ impl Failure {
             | Self::UpstreamProtocol { detail, location: None }
             | Self::Internal { detail } => (*detail).to_owned(),
             Self::UpstreamProtocol { detail, location: Some(location) } => format!("{detail}: {location}"),
+            Self::RateLimited { limit, .. } | Self::Overloaded { limit, .. } => (*limit).to_owned(),
             Self::InvalidToken(fault) => fault.as_str().to_owned(),
             Self::UnsupportedRevision { requested } => requested.clone(),
             Self::Misdirected
@@ -587,9 +592,7 @@ impl Failure {
             | Self::SessionNotFound
             | Self::BodyTooLarge
             | Self::BodyTimeout
-            | Self::RateLimited { .. }
             | Self::KeysUnavailable { .. }
-            | Self::Overloaded { .. }
             | Self::ShuttingDown { .. }
             | Self::UpstreamUnauthorized => String::new(),
         }

@@ -156,9 +156,37 @@ pub(super) struct Route {
     /// What becomes of tools, prompts and resources that no rule names. Default: `deny`.
     #[serde(default)]
     pub(super) default: Otherwise,
+    /// What it bears. Default: `{}`, no less than the whole gateway.
+    #[serde(default)]
+    pub(super) limits: RouteLimits,
     /// The rules; the first one that matches decides. Default: `[]`, which with `default: deny` permits nothing.
     #[serde(default)]
     pub(super) rules: Vec<Rule>,
+}
+
+/// `routes[].limits`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RouteLimits {
+    /// Requests that its server works on at a time; those above are answered 503 `overloaded`. Streams that last (GET,
+    /// `subscriptions/listen`) are not counted. Default: no limit but `limits.requests_max`.
+    pub(super) requests_max: Option<u64>,
+    /// How often all principals together may ask; more is answered 429 `rate_limited`. Default: no limit.
+    pub(super) rate: Option<Rate>,
+    /// How often each principal may ask. Default: no limit but the whole file's.
+    pub(super) rate_per_principal: Option<Rate>,
+}
+
+/// A rate: so many requests in so long a time. Each message of a batch counts.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rate {
+    /// How many requests, 1 to 1000000.
+    pub(super) requests: u64,
+    /// In how long a time, in seconds, 86400 at most. Default: `1`.
+    pub(super) per_secs: Option<u64>,
+    /// How many of them may come at once, 1 to `requests`. Default: `requests`.
+    pub(super) burst: Option<u64>,
 }
 
 /// `routes[].transport`.
@@ -247,6 +275,8 @@ pub(super) struct Rule {
     pub(super) allow: Option<bool>,
     /// `true`: refused, whatever the scopes.
     pub(super) deny: Option<bool>,
+    /// How often each principal may ask for what this rule permits, all of it together. Default: no limit.
+    pub(super) rate_per_principal: Option<Rate>,
     /// `enforce`: what this rule refuses is refused with `mode: report` too. Default: the route's `mode`.
     pub(super) mode: Option<RuleMode>,
 }
@@ -353,6 +383,13 @@ pub(super) struct Limits {
     pub(super) answer_bytes_max: Option<u64>,
     /// Connections of clients. Default: `10000`.
     pub(super) connections_max: Option<u64>,
+    /// Connections from one address; peers in `trusted_proxies` are not counted. Default: `10000`.
+    pub(super) connections_per_address_max: Option<u64>,
+    /// Requests to MCP endpoints that are under way, but for streams that last (GET, `subscriptions/listen`); those above
+    /// are answered 503 `overloaded`. Default: `10000`.
+    pub(super) requests_max: Option<u64>,
+    /// How often each principal may ask, over all routes; more is answered 429 `rate_limited`. Default: no limit.
+    pub(super) rate_per_principal: Option<Rate>,
     /// Streams that one principal may have open (GET, `subscriptions/listen`), over all routes. Default: `64`.
     pub(super) streams_per_principal_max: Option<u64>,
     /// Requests at a time on one HTTP/2 connection. Default: `100`.

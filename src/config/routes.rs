@@ -10,8 +10,8 @@ use http::uri::{Authority, PathAndQuery, Uri};
 use super::checks::Checks;
 use super::error::{closest, one_of, shown};
 use super::place::KeyPath;
-use super::{raw, rules, transport};
-use crate::gateway::settings::{RouteSettings, Timeouts, UpstreamSettings, UpstreamTls};
+use super::{limits, raw, rules, transport};
+use crate::gateway::settings::{RouteLimits, RouteSettings, Timeouts, UpstreamSettings, UpstreamTls};
 use crate::gateway::tls;
 use crate::oauth::ids::{Audience, Issuer, PublicOrigin, ResourceUri};
 use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
@@ -123,6 +123,10 @@ fn route(
     let allowed_origins = checks.list(&path.key("allowed_origins"), &route.allowed_origins, browser_origin);
     let rules = rules::rules(&route.rules, &path.key("rules"), checks);
     hiding(route, path, checks);
+    let limits = RouteLimits {
+        rules: rules::rates(&route.rules, &path.key("rules"), checks),
+        ..limits::of_route(&route.limits, &path.key("limits"), checks)
+    };
     let (name, required_scopes) = (name?, required_scopes?);
     let policy = Policy::new(PolicySettings {
         route: Arc::clone(&name),
@@ -156,6 +160,7 @@ fn route(
         scopes_supported: supported.unwrap_or_else(|| Some(policy.scopes_named()))?,
         allowed_origins: allowed_origins?,
         policy,
+        limits,
     })
 }
 

@@ -4,7 +4,8 @@
 use super::checks::Checks;
 use super::error::{one_of, shown};
 use super::place::KeyPath;
-use super::raw;
+use super::{limits, raw};
+use crate::gateway::settings::Rate;
 use crate::policy::pattern::{Dialect, Pattern};
 use crate::policy::rule::{Effect, Rule, ScopeTemplate, Target};
 
@@ -54,6 +55,19 @@ pub(super) fn rules(written: &[raw::Rule], list: &KeyPath, checks: &mut Checks<'
         }
     }
     rules
+}
+
+/// The rate of each rule, in order. One that permits nothing has none: its writer believes that it permits.
+pub(super) fn rates(written: &[raw::Rule], list: &KeyPath, checks: &mut Checks<'_>) -> Vec<Option<Rate>> {
+    let mut rates = Vec::new();
+    for (index, rule) in written.iter().enumerate() {
+        let path = list.index(index).key("rate_per_principal");
+        if rule.rate_per_principal.is_some() && rule.deny == Some(true) {
+            checks.refuse(&path, "this rule permits nothing that could be counted", "no rate beside `deny: true`");
+        }
+        rates.push(limits::rate(rule.rate_per_principal.as_ref(), &path, checks));
+    }
+    rates
 }
 
 /// The patterns of earlier rules and where they stand, by kind.

@@ -14,7 +14,7 @@ use super::body::{self, Body};
 use super::filter::{self, Shows};
 use super::http_sse::{self, Awaited};
 use super::keep_alive;
-use super::lasting::Place;
+use super::places::{Held, UnderWay};
 use super::route::Part;
 use super::session::Owner;
 use super::settings::Transport;
@@ -91,7 +91,7 @@ impl Forwarded {
             // Proxies in front that buffer would hold events back.
             head.headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
         }
-        Ok(Answer { response: Response::from_parts(head, body), is_stream, lives, place })
+        Ok(Answer { response: Response::from_parts(head, body), is_stream, lives, place, under_way: None })
     }
 }
 
@@ -104,8 +104,10 @@ pub struct Answer {
     pub(super) is_stream: bool,
     /// How long it may last.
     pub(super) lives: Option<Lives>,
-    /// Its place among the streams that its principal has open.
-    pub(super) place: Option<Place>,
+    /// Its place, until it has ended.
+    pub(super) place: Held,
+    /// Its part of all requests under way.
+    pub(super) under_way: Option<UnderWay>,
 }
 
 /// How long a stream lasts that answers no request itself.

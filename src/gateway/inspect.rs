@@ -64,7 +64,9 @@ async fn read_post(head: &Head, body: &mut Incoming, gateway: &Gateway) -> Resul
     let read = gateway.bodies.read(body, gateway.limits.body_bytes_max);
     match tokio::time::timeout(gateway.timeouts.body, read).await {
         Ok(Ok((bytes, claim))) => Ok(Payload { bytes, _budget: Some(claim) }),
-        Ok(Err(BudgetFault::Exhausted)) => Err(Failure::Overloaded { retry_after_secs: 1 }),
+        Ok(Err(BudgetFault::Exhausted)) => {
+            Err(Failure::Overloaded { retry_after_secs: 1, limit: "limits.bodies_in_flight_bytes_max" })
+        }
         Ok(Err(BudgetFault::Read(ReadFault::TooLarge))) => Err(Failure::BodyTooLarge),
         Ok(Err(BudgetFault::Read(ReadFault::Broken))) => {
             Err(malformed("the body ended before its length, or its framing is broken"))

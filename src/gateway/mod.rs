@@ -11,9 +11,10 @@ mod forward;
 pub mod http_sse;
 mod inspect;
 mod keep_alive;
-mod lasting;
 pub mod listener;
 mod pipeline;
+mod places;
+pub(crate) mod rates;
 mod respond;
 pub mod route;
 pub mod session;
@@ -36,7 +37,8 @@ use audit::AuditSink;
 use body::BodyBudget;
 use fetch::HttpFetch;
 use http_sse::Streams;
-use lasting::Lasting;
+use places::{Places, Requests, Whose};
+use rates::Rates;
 use route::Table;
 use session::SessionSeal;
 use settings::{Limits, Settings, Timeouts, Tls};
@@ -49,7 +51,10 @@ pub struct Gateway {
     sessions: SessionSeal,
     streams: Streams,
     bodies: BodyBudget,
-    lasting: Lasting,
+    lasting: Places<Whose>,
+    on_route: Places<Arc<str>>,
+    requests: Requests,
+    rates: Rates,
     audit: AuditSink,
     clock: Clock,
     limits: Limits,
@@ -95,7 +100,10 @@ impl Prepared {
             sessions,
             streams: Streams::default(),
             bodies: BodyBudget::new(settings.limits.bodies_in_flight_bytes_max),
-            lasting: Lasting::new(settings.limits.streams_per_principal_max),
+            lasting: Places::default(),
+            on_route: Places::default(),
+            requests: Requests::default(),
+            rates: Rates::default(),
             audit,
             clock,
             limits: settings.limits,

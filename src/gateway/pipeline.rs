@@ -13,6 +13,7 @@ use hyper::body::{Body as _, Incoming};
 use super::answer::Answer;
 use super::body::Body;
 use super::listener::Peer;
+use super::places::Held;
 use super::route::{self, Endpoint, Part, Route};
 use super::shutdown::Shutdown;
 use super::stage::{Head, Routed};
@@ -94,11 +95,18 @@ impl Gateway {
     /// The stages of a request to an MCP endpoint.
     async fn mcp(&self, routed: Routed, trail: &mut Trail) -> Result<Answer, Rejection> {
         trail.route(&routed.route.name);
+        let Some(under_way) = self.requests.begin(self.limits.requests_max) else {
+            respond::drain(routed.body, &routed.head.headers);
+            return Err(Failure::Overloaded { retry_after_secs: 1, limit: "limits.requests_max" }.into());
+        };
         let authenticated = routed.authenticate(self, trail).await?; // the token leaves the headers
         let inspected = authenticated.inspect(self, trail).await?; // the body is read once
         let authorized = inspected.authorize(trail)?; // pure
         let forwarded = authorized.forward(self, trail).await?;
-        forwarded.filter(self).await
+        let mut answer = forwarded.filter(self).await?;
+        // A stream that lasts has its place among those of its principal.
+        answer.under_way = answer.lives.is_none().then_some(under_way);
+        Ok(answer)
     }
 
     /// Which surface a request is for: by its head, its authority, its path, its method and its origin, in this order.
@@ -153,7 +161,11 @@ impl Reply {
         if let Some(name) = self.route.as_ref().map(|route| &route.name).or(self.document_of.as_ref()) {
             trail.route(name);
         }
-        stream::audited(Answer { response, is_stream: false, lives: None, place: None }, trail, shutdown)
+        stream::audited(
+            Answer { response, is_stream: false, lives: None, place: Held::Nothing, under_way: None },
+            trail,
+            shutdown,
+        )
     }
 
     /// The answer to a refused request. Its record is written before it goes out.

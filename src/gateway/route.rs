@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, StatusCode, Version, header};
 
-use super::settings::{RouteSettings, Settings, Transport, UpstreamSettings};
+use super::settings::{RouteLimits, RouteSettings, Settings, Transport, UpstreamSettings};
 use super::upstream::Upstream;
 use crate::oauth::ids::{Issuer, PublicOrigin};
 use crate::oauth::metadata::{ResourceMetadata, well_known_path};
@@ -36,6 +36,8 @@ pub struct Route {
     pub upstream: Upstream,
     /// Where on the server requests go, with which claims, and how long they may take.
     pub upstream_settings: UpstreamSettings,
+    /// What it bears.
+    pub limits: RouteLimits,
     /// Origins of browsers that may call, `public_url`'s own first.
     pub allowed_origins: Vec<String>,
 }
@@ -168,6 +170,7 @@ impl Table {
             metadata_url: format!("{}{metadata_path}", origin.as_str()),
             upstream,
             upstream_settings: route.upstream.clone(),
+            limits: route.limits.clone(),
             allowed_origins,
         };
         self.endpoints.insert(metadata_path, resource_metadata(route));

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,6 +84,32 @@ pub struct RouteSettings {
     pub allowed_origins: Vec<String>,
     /// What it demands.
     pub policy: Policy,
+    /// What it bears.
+    pub limits: RouteLimits,
+}
+
+/// So many requests in so long a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// How many.
+    pub requests: NonZeroU32,
+    /// In which time; a day at most.
+    pub per: Duration,
+    /// How many of them at once.
+    pub burst: NonZeroU32,
+}
+
+/// What one route bears; `None`: as much as the whole gateway.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RouteLimits {
+    /// Requests that its server works on at a time, but for the streams that `limits.streams_per_principal_max` is about.
+    pub requests_max: Option<usize>,
+    /// Requests of all principals together.
+    pub rate: Option<Rate>,
+    /// Requests of each principal.
+    pub rate_per_principal: Option<Rate>,
+    /// Operations of each principal under each rule.
+    pub rules: Vec<Option<Rate>>,
 }
 
 /// How clients and server speak with one another.
@@ -158,6 +185,12 @@ pub struct Limits {
     pub answer_bytes_max: usize,
     /// Connections (10000).
     pub connections_max: usize,
+    /// Connections from one address (10000); peers of `trusted_proxies` are not counted.
+    pub connections_per_address_max: usize,
+    /// Requests to MCP endpoints under way, but for lasting streams (10000).
+    pub requests_max: usize,
+    /// Requests of each principal, over all routes; `None`: as many as it likes.
+    pub rate_per_principal: Option<Rate>,
     /// Streams from server to client that one principal may have open (64).
     pub streams_per_principal_max: usize,
     /// Streams of one h2 connection (100).
@@ -198,6 +231,9 @@ impl Default for Limits {
             token_bytes_max: 8 << 10,
             answer_bytes_max: 16 << 20,
             connections_max: 10_000,
+            connections_per_address_max: 10_000,
+            requests_max: 10_000,
+            rate_per_principal: None,
             h2_streams_max: 100,
             token_cache_bytes_max: 32 << 20,
         }

@@ -51,8 +51,8 @@ use hyper::body::Incoming;
 use super::Gateway;
 use super::body::Claim;
 use super::http_sse::Address;
-use super::lasting::Place;
 use super::listener::Peer;
+use super::places::Held;
 use super::respond;
 use super::route::{Part, Route};
 use super::trail::Trail;
@@ -126,7 +126,7 @@ pub struct Forwarded {
     pub(super) principal: Principal,
     pub(super) session: Option<Session>,
     pub(super) asked: Asked,
-    pub(super) place: Option<Place>,
+    pub(super) place: Held,
     pub(super) answer: Response<Incoming>,
 }
 
@@ -149,9 +149,15 @@ pub struct Session {
 impl Routed {
     /// Takes the access token out of the head and validates it for this route.
     pub async fn authenticate(mut self, gateway: &Gateway, trail: &mut Trail) -> Result<Authenticated, Rejection> {
-        match self.principal(gateway).await {
+        let counted = match self.principal(gateway).await {
             Ok(principal) => {
                 trail.principal(&principal);
+                gateway.count_request(&principal, &self.route).map(|()| principal)
+            }
+            Err(failure) => Err(failure),
+        };
+        match counted {
+            Ok(principal) => {
                 let Self { route, head, body } = self;
                 Ok(Authenticated { route, principal, head, body })
             }

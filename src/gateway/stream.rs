@@ -11,14 +11,14 @@ use http_body_util::BodyExt as _;
 
 use super::answer::{Answer, Lives};
 use super::body::{Body, BodyError};
-use super::lasting::Place;
+use super::places::{Held, UnderWay};
 use super::shutdown::Shutdown;
 use super::trail::{End, Trail};
 
 /// The answer, which ends cleanly when its time has passed or the gateway stops, and writes the record of its request when
 /// its body has ended, however that came about.
 pub(super) fn audited(answer: Answer, mut trail: Trail, shutdown: &Shutdown) -> Response<Body> {
-    let Answer { response, is_stream, lives, place } = answer;
+    let Answer { response, is_stream, lives, place, under_way } = answer;
     trail.status(response.status());
     if is_stream {
         trail.opened();
@@ -29,7 +29,7 @@ pub(super) fn audited(answer: Answer, mut trail: Trail, shutdown: &Shutdown) -> 
             return inner;
         }
         let ends = lives.map(|lives| -> Ends { Box::pin(ends(lives, shutdown.clone())) });
-        Audited { inner, trail: Some(trail), ends, _place: place }.boxed_unsync()
+        Audited { inner, trail: Some(trail), ends, _held: (place, under_way) }.boxed_unsync()
     })
 }
 
@@ -53,7 +53,7 @@ struct Audited {
     trail: Option<Trail>,
     ends: Option<Ends>,
     /// Free again when the body is dropped.
-    _place: Option<Place>,
+    _held: (Held, Option<UnderWay>),
 }
 
 impl Audited {

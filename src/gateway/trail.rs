@@ -241,7 +241,9 @@ impl Trail {
                 self.record.location = location.as_deref().map(cut);
             }
             // Permitted, but not sent.
-            Cause::Failure(Failure::RateLimited { .. } | Failure::SessionNotFound) => self.record.decision = "refused",
+            Cause::Failure(Failure::RateLimited { .. } | Failure::Overloaded { .. } | Failure::SessionNotFound) => {
+                self.record.decision = "refused"
+            }
             // What fails after it was permitted stays "allowed": the server may have seen it.
             Cause::Failure(_) => {}
         }
