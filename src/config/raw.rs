@@ -363,7 +363,6 @@ pub(super) struct SecretSource {
 /// `limits`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(clippy::struct_field_names, reason = "the unit ends the name of every key")]
 pub(super) struct Limits {
     /// The head of a request, in bytes. Default: `32768`.
     pub(super) head_bytes_max: Option<u64>,

@@ -242,7 +242,7 @@ impl Trail {
             }
             // Permitted, but not sent.
             Cause::Failure(Failure::RateLimited { .. } | Failure::Overloaded { .. } | Failure::SessionNotFound) => {
-                self.record.decision = "refused"
+                self.record.decision = "refused";
             }
             // What fails after it was permitted stays "allowed": the server may have seen it.
             Cause::Failure(_) => {}

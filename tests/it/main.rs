@@ -21,6 +21,8 @@ mod keys; // issuers that are down, broken, or change their keys
 #[cfg(test)]
 mod lasting; // streams that nothing but their token ends
 #[cfg(test)]
+mod limits; // rates, and requests under way
+#[cfg(test)]
 mod lists; // an entry that policy hides, on every road to the client
 #[cfg(test)]
 mod modes; // routes that report, and routes that hide

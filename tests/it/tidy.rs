@@ -23,7 +23,8 @@ const HIDDEN: &[(&str, &[&str])] = &[
     ("saphyr_parser", &["src/config/place.rs"]),
     // The demo's authorization server signs what `token` validates.
     ("jsonwebtoken", &["src/token/", "src/demo/"]),
-    ("moka", &["src/token/"]),
+    ("governor", &["src/gateway/rates.rs"]),
+    ("moka", &["src/token/", "src/gateway/rates.rs"]),
     ("rmcp", &["src/demo/"]),
     ("hyper", &["src/gateway/"]),
 ];
