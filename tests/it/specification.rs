@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::support::client::Request;
-use crate::support::gateway::PATH;
+use crate::support::gateway::{PATH, file};
 use crate::support::mcp_server::event;
 use crate::support::{Answer, End, World};
 
@@ -166,5 +166,22 @@ async fn a_list_depends_on_the_caller_alone() {
         }
         assert_ne!(replies[1].passed().json(), shown, "{method}");
     }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn no_client_is_asked_for_offline_access() {
+    let text = file("challenge_scopes: [offline_access, mcp]\nscopes_supported: [mcp, offline_access]")
+        .replace("scopes: [tools:read]", "scopes: [tools:read, offline_access]");
+    let world = World::start(&text).await;
+    let metadata = format!("resource_metadata=\"{}\"", world.metadata_url(PATH));
+    let login = world.client.tool(PATH, "get_x").send().await;
+    assert_eq!(login.header("www-authenticate"), Some(format!("Bearer scope=\"mcp\", {metadata}").as_str()));
+    let step_up = world.call_tool("mcp", "get_x").await;
+    step_up.refused(403, "insufficient_scope");
+    let challenge = step_up.header("www-authenticate").unwrap();
+    assert!(challenge.ends_with(&format!("scope=\"mcp tools:read\", {metadata}")), "{challenge}");
+    let document = world.client.get(&format!("/.well-known/oauth-protected-resource{PATH}")).send().await;
+    assert_eq!(document.passed().json()["scopes_supported"], json!(["mcp"]));
     world.finish().await;
 }
