@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::client::Request;
 use crate::support::gateway::{PATH, file};
-use crate::support::mcp_server::event;
+use crate::support::mcp_server::{SESSION_ID, event};
 use crate::support::{Answer, End, World};
 
 /// A message of revision 2026-07-28, without the headers that mirror its method and name.
@@ -166,6 +166,24 @@ async fn a_list_depends_on_the_caller_alone() {
         }
         assert_ne!(replies[1].passed().json(), shown, "{method}");
     }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn the_newest_revision_is_given_no_session() {
+    let world = World::standard().await;
+    let token = world.token("mcp tools:read");
+    let named = || {
+        let answer = json!({"jsonrpc": "2.0", "id": 7, "result": {"resultType": "complete"}});
+        Answer::json(&answer).header("Mcp-Session-Id", SESSION_ID)
+    };
+    world.mcp.permit(2);
+    world.mcp.answer(named());
+    let request = newest(&world, "tools/list", json!({})).header("Mcp-Method", "tools/list").token(&token);
+    assert_eq!(request.send().await.passed().header("mcp-session-id"), None);
+    world.mcp.answer(named());
+    let older = world.client.tool(PATH, "get_x").header("MCP-Protocol-Version", "2025-11-25").token(&token);
+    assert!(older.send().await.passed().header("mcp-session-id").is_some());
     world.finish().await;
 }
 
