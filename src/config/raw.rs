@@ -125,7 +125,8 @@ pub(super) struct Route {
     /// With `http_sse`: the exact path that clients post their messages to, on `public_url`. Default: `path` and
     /// `/message`.
     pub(super) message_path: Option<String>,
-    /// `scope` of the 401 challenge; `[]` leaves it out. Default: `required_scopes`.
+    /// `scope` of the 401 challenge; `[]` leaves it out. Default: `required_scopes`. No challenge and no metadata names
+    /// `offline_access`.
     pub(super) challenge_scopes: Option<Vec<String>>,
     /// `scopes_supported` of the metadata. Default: every scope that `required_scopes` and the rules name; of one with
     /// `{tool}`, those of exactly named tools.
