@@ -17,7 +17,7 @@ use gatepost::gateway::audit::AuditSink;
 use gatepost::gateway::listener;
 use gatepost::gateway::settings::{RouteSettings, Settings, Tls, Transport, UpstreamSettings};
 use gatepost::gateway::shutdown::Shutdown;
-use gatepost::gateway::{Gateway, Prepared};
+use gatepost::gateway::{Prepared, Serving};
 use gatepost::oauth::ids::Issuer;
 use gatepost::token::clock::Clock;
 use tokio::net::TcpListener;
@@ -206,7 +206,7 @@ fn serve(path: &Path, settings: Settings) -> ExitCode {
 }
 
 /// Serves until SIGTERM or SIGINT; then requests under way have `GRACE` to end.
-async fn until_signalled(gateway: Arc<Gateway>, listener: TcpListener) -> Result<(), String> {
+async fn until_signalled(gateway: Arc<Serving>, listener: TcpListener) -> Result<(), String> {
     let (trigger, shutdown) = Shutdown::new();
     let catch = |kind| signal(kind).map_err(|error| format!("cannot catch signals: {error}"));
     let (mut terminate, mut interrupt) = (catch(SignalKind::terminate())?, catch(SignalKind::interrupt())?);

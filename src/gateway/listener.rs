@@ -24,6 +24,7 @@ use hyper_util::server::conn::auto;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -55,37 +56,27 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// Serves until `shutdown`; then stops accepting, lets requests finish, and returns. How long they may take is the
 /// caller's to bound: dropping the future cuts every connection.
 ///
-/// The service's future is dropped when its client leaves.
-pub async fn serve<S, F>(
-    listener: TcpListener,
-    tls: Option<Arc<ServerConfig>>,
-    limits: Limits,
-    timeouts: Timeouts,
-    shutdown: Shutdown,
-    service: S,
-) where
+/// A connection keeps the terms that it was accepted under. The service's future is dropped when its client leaves.
+pub async fn serve<S, F>(listener: TcpListener, mut terms: watch::Receiver<Arc<Terms>>, shutdown: Shutdown, service: S)
+where
     S: Fn(Request<Incoming>, Peer) -> F + Clone + Send + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
-    let timeouts = Timeouts {
-        head: timeouts.head.min(TIMEOUT_MAX),
-        write_stall: timeouts.write_stall.min(TIMEOUT_MAX),
-        ..timeouts
-    };
-    let terms =
-        Arc::new(Terms { tls: tls.map(TlsAcceptor::from), versions: Versions::new(&limits, &timeouts), timeouts });
     let mut connections = JoinSet::new();
     let mut failures = Failures::default();
     loop {
         // At the limit nobody is accepted: clients wait in the kernel's queue, and one that is served keeps its memory.
-        let room = connections.len() < limits.connections_max;
+        let current = Arc::clone(&terms.borrow_and_update());
+        let room = connections.len() < current.connections_max;
         tokio::select! {
             () = shutdown.requested() => break,
             Some(ended) = connections.join_next() => report(ended),
+            // Whoever gave the terms is gone: they stay.
+            Ok(()) = terms.changed() => {}
             accepted = failures.accept(&listener), if room => match accepted {
                 Ok((tcp, address)) => {
                     failures.over();
-                    let connection = connection(tcp, address, Arc::clone(&terms), shutdown.clone(), service.clone());
+                    let connection = connection(tcp, address, current, shutdown.clone(), service.clone());
                     connections.spawn(connection);
                 }
                 // That client left while it waited; the next one may be there.
@@ -100,11 +91,32 @@ pub async fn serve<S, F>(
     }
 }
 
-/// What holds for every connection of a listener.
-struct Terms {
+/// What holds for a connection from when it is accepted.
+pub struct Terms {
     tls: Option<TlsAcceptor>,
     versions: Versions,
     timeouts: Timeouts,
+    connections_max: usize,
+}
+
+impl Terms {
+    /// Of these settings.
+    #[must_use]
+    pub fn new(tls: Option<Arc<ServerConfig>>, limits: &Limits, timeouts: Timeouts) -> Self {
+        let timeouts = Timeouts {
+            head: timeouts.head.min(TIMEOUT_MAX),
+            write_stall: timeouts.write_stall.min(TIMEOUT_MAX),
+            ..timeouts
+        };
+        let versions = Versions::new(limits, &timeouts);
+        Self { tls: tls.map(TlsAcceptor::from), versions, timeouts, connections_max: limits.connections_max }
+    }
+
+    /// For a listener whose terms never change.
+    #[must_use]
+    pub fn for_ever(self) -> watch::Receiver<Arc<Self>> {
+        watch::channel(Arc::new(self)).1
+    }
 }
 
 /// The same limits for each way of telling the protocol.

@@ -14,7 +14,7 @@ use super::answer::Answer;
 use super::body::Body;
 use super::listener::Peer;
 use super::route::{self, Endpoint, Part, Route};
-use super::shutdown::Shutdown;
+use super::serving::Around;
 use super::stage::{Head, Routed};
 use super::trail::{End, Trail};
 use super::{Gateway, cors, respond, stream};
@@ -44,8 +44,8 @@ struct Reply {
 
 impl Gateway {
     /// Answers one request. A panic ends this request alone, with 500.
-    pub async fn handle(&self, request: Request<Incoming>, peer: Peer, shutdown: &Shutdown) -> Response<Body> {
-        let mut answered = pin!(self.answer(request, peer, shutdown));
+    pub async fn handle(&self, request: Request<Incoming>, peer: Peer, around: &Around) -> Response<Body> {
+        let mut answered = pin!(self.answer(request, peer, around));
         std::future::poll_fn(|context| {
             std::panic::catch_unwind(AssertUnwindSafe(|| answered.as_mut().poll(context))).unwrap_or_else(|_| {
                 tracing::error!("a request ended in a panic: please report this");
@@ -55,7 +55,7 @@ impl Gateway {
         .await
     }
 
-    async fn answer(&self, request: Request<Incoming>, peer: Peer, shutdown: &Shutdown) -> Response<Body> {
+    async fn answer(&self, request: Request<Incoming>, peer: Peer, around: &Around) -> Response<Body> {
         self.audit.room().await;
         let mut trail = Trail::begin(self.audit.clone(), peer, request.method());
         let (parts, body) = request.into_parts();
@@ -68,14 +68,12 @@ impl Gateway {
             }
         };
         match surface {
-            Surface::Document(json) => {
-                reply.public("metadata", respond::document(&parts.method, json), trail, shutdown)
-            }
-            Surface::DocumentOptions => reply.public("preflight", cors::public_preflight(), trail, shutdown),
+            Surface::Document(json) => reply.public("metadata", respond::document(&parts.method, json), trail, around),
+            Surface::DocumentOptions => reply.public("preflight", cors::public_preflight(), trail, around),
             Surface::Preflight(part) => {
                 let mut response = cors::preflight(&parts.headers, part);
                 cors::expose(response.headers_mut(), reply.origin.clone());
-                reply.public("preflight", response, trail, shutdown)
+                reply.public("preflight", response, trail, around)
             }
             Surface::Mcp(route, part, authority) => {
                 let query = parts.uri.query().filter(|_| part == Part::Messages).map(ToOwned::to_owned);
@@ -83,7 +81,7 @@ impl Gateway {
                 match self.mcp(Routed { route, head, body }, &mut trail).await {
                     Ok(mut answer) => {
                         cors::expose(answer.response.headers_mut(), reply.origin);
-                        stream::audited(answer, trail, shutdown)
+                        stream::audited(answer, trail, around)
                     }
                     Err(rejection) => reply.refuse(&rejection, trail),
                 }
@@ -147,13 +145,13 @@ impl Reply {
         surface: &'static str,
         response: Response<Body>,
         mut trail: Trail,
-        shutdown: &Shutdown,
+        around: &Around,
     ) -> Response<Body> {
         trail.surface(surface);
         if let Some(name) = self.route.as_ref().map(|route| &route.name).or(self.document_of.as_ref()) {
             trail.route(name);
         }
-        stream::audited(Answer { response, is_stream: false, lives: None, place: None }, trail, shutdown)
+        stream::audited(Answer { response, is_stream: false, lives: None, place: None }, trail, around)
     }
 
     /// The answer to a refused request. Its record is written before it goes out.

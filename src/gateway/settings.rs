@@ -16,7 +16,7 @@ use crate::policy::Policy;
 use crate::token::{ClaimPath, IssuerSettings};
 
 /// Everything, as meant.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Where to listen.
     pub listen: SocketAddr,
@@ -32,7 +32,7 @@ pub struct Settings {
     pub authorization_servers: Vec<IssuerSettings>,
     /// The MCP endpoints.
     pub routes: Vec<RouteSettings>,
-    /// Keys of the session seal, the first seals, all open; empty: one is made at start.
+    /// Keys of the session seal, the first seals, all open; empty: one that is made at start.
     pub session_keys: Vec<SessionKey>,
     /// Sizes and counts.
     pub limits: Limits,
@@ -59,7 +59,7 @@ pub enum Tls {
 }
 
 /// One MCP endpoint.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteSettings {
     /// `name`.
     pub name: Arc<str>,
@@ -98,7 +98,7 @@ pub enum Transport {
 }
 
 /// An MCP server.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamSettings {
     /// Whether its URL is https.
     pub https: bool,
@@ -128,7 +128,7 @@ pub struct UpstreamTls {
 }
 
 /// A key of the session seal: 32 bytes.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SessionKey(pub [u8; 32]);
 
 impl fmt::Debug for SessionKey {
