@@ -16,7 +16,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, Version, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -56,6 +56,9 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// Serves until `shutdown`; then stops accepting, lets requests finish, and returns. How long they may take is the
 /// caller's to bound: dropping the future cuts every connection.
 ///
+/// While it drains, everybody is still accepted and answered, and told to come elsewhere with the next request: `Connection:
+/// close` in HTTP/1, GOAWAY in HTTP/2.
+///
 /// A connection keeps the terms that it was accepted under. The service's future is dropped when its client leaves.
 pub async fn serve<S, F>(listener: TcpListener, mut terms: watch::Receiver<Arc<Terms>>, shutdown: Shutdown, service: S)
 where
@@ -69,7 +72,7 @@ where
         let current = Arc::clone(&terms.borrow_and_update());
         let room = connections.len() < current.connections_max;
         tokio::select! {
-            () = shutdown.requested() => break,
+            () = shutdown.closed() => break,
             Some(ended) = connections.join_next() => report(ended),
             // Whoever gave the terms is gone: they stay.
             Ok(()) = terms.changed() => {}
@@ -85,10 +88,26 @@ where
             },
         }
     }
-    drop(listener);
+    // Who waits in the queue believes to be connected, and may have sent a request.
+    let current = Arc::clone(&terms.borrow());
+    for (tcp, address) in waiting(listener) {
+        if connections.len() < current.connections_max {
+            connections.spawn(connection(tcp, address, Arc::clone(&current), shutdown.clone(), service.clone()));
+        }
+    }
     while let Some(ended) = connections.join_next().await {
         report(ended);
     }
+}
+
+/// Those who wait to be accepted; then nobody can connect any more.
+fn waiting(listener: TcpListener) -> Vec<(TcpStream, SocketAddr)> {
+    let Ok(listener) = listener.into_std() else { return Vec::new() };
+    let accepted = std::iter::from_fn(|| listener.accept().ok()).take(QUEUE_MAX as usize);
+    let stream = |(tcp, address): (std::net::TcpStream, _)| {
+        tcp.set_nonblocking(true).and_then(|()| TcpStream::from_std(tcp)).ok().map(|tcp| (tcp, address))
+    };
+    accepted.filter_map(stream).collect()
 }
 
 /// What holds for a connection from when it is accepted.
@@ -211,11 +230,18 @@ async fn http<IO, S, F>(
     F: Future<Output = Response<Body>> + Send + 'static,
 {
     let exchanges = Exchanges::new();
-    let begun = exchanges.clone();
-    let service = service_fn(move |request| {
-        let exchange = begun.begin();
-        let answer = service(request, peer);
-        async move { Ok::<_, Infallible>(answer.await.map(|body| exchange.answer(body))) }
+    let (begun, draining) = (exchanges.clone(), shutdown.clone());
+    let service = service_fn(move |request: Request<Incoming>| {
+        let http2 = request.version() == Version::HTTP_2;
+        let exchange = begun.begin(http2);
+        let (answer, draining) = (service(request, peer), draining.clone());
+        async move {
+            let mut answer = answer.await.map(|body| exchange.answer(body));
+            if draining.is_draining() && !http2 {
+                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer)
+        }
     });
     let mut connection = pin!(version.serve_connection(TokioIo::new(io), service));
     let mut ending = false;
@@ -224,7 +250,14 @@ async fn http<IO, S, F>(
     let mut look_again = Instant::now() + timeouts.head.min(timeouts.write_stall);
     loop {
         tokio::select! {
+            // First of all, so that a request which is there already is seen before anything is ended.
+            biased;
             _ = connection.as_mut() => return,
+            // An idle connection of HTTP/1 stays: closed now, it could meet a request on its way.
+            () = going_away(&shutdown, &exchanges), if !ending => {
+                ending = true;
+                connection.as_mut().graceful_shutdown();
+            }
             () = shutdown.requested(), if !ending => {
                 if exchanges.is_unused() {
                     return;
@@ -245,6 +278,12 @@ async fn http<IO, S, F>(
             },
         }
     }
+}
+
+/// Waits until a connection of HTTP/2 can be told that the gateway drains: before its first request hyper would just close it.
+async fn going_away(shutdown: &Shutdown, exchanges: &Exchanges) {
+    shutdown.draining().await;
+    exchanges.http2_begun().await;
 }
 
 /// Accepting fails: again and again at once when file descriptors are used up. Then it is tried ever more rarely, so that it

@@ -4,6 +4,7 @@
 pub mod answer;
 pub mod audit;
 pub mod body;
+mod changes;
 mod cors;
 pub mod fetch;
 pub mod filter;
@@ -14,6 +15,7 @@ mod keep_alive;
 mod lasting;
 pub mod listener;
 mod pipeline;
+pub mod reload;
 mod respond;
 pub mod route;
 mod serving;

@@ -60,6 +60,10 @@ impl Gateway {
         let mut trail = Trail::begin(self.audit.clone(), peer, request.method());
         let (parts, body) = request.into_parts();
         let mut reply = Reply { route: None, document_of: None, origin: None, version: parts.version };
+        if around.shutdown.is_requested() {
+            respond::drain(body, &parts.headers);
+            return reply.refuse(&Failure::ShuttingDown { retry_after_secs: RETRY_AFTER_SECS }.into(), trail);
+        }
         let surface = match self.surface(&parts, &body, &mut reply) {
             Ok(surface) => surface,
             Err(failure) => {
@@ -187,6 +191,9 @@ fn log(rejection: &Rejection, route: Option<&Route>) {
         Level::Error => tracing::error!(route, reason, ?detail, "refused"),
     }
 }
+
+/// By then another process answers.
+const RETRY_AFTER_SECS: u64 = 1;
 
 #[cfg(test)]
 mod tests {

@@ -15,6 +15,7 @@ use super::fetch::HttpFetch;
 use super::http_sse::Streams;
 use super::lasting::Lasting;
 use super::listener::{self, Peer, Terms};
+use super::reload::Reloads;
 use super::route::{Route, Table};
 use super::session::{self, SessionSeal};
 use super::settings::{SessionKey, Settings, Tls};
@@ -29,6 +30,7 @@ use crate::token::clock::Clock;
 pub struct Serving {
     current: watch::Sender<Arc<Gateway>>,
     terms: watch::Sender<Arc<Terms>>,
+    reloads: Arc<Reloads>,
 }
 
 /// What goes on around a request while it lasts.
@@ -88,7 +90,7 @@ impl Prepared {
             clock,
         );
         let terms = watch::Sender::new(Arc::new(gateway.terms()));
-        Ok(Serving { current: watch::Sender::new(Arc::new(gateway)), terms })
+        Ok(Serving { current: watch::Sender::new(Arc::new(gateway)), terms, reloads: Arc::default() })
     }
 
     fn gateway(
@@ -139,9 +141,15 @@ impl Serving {
         Arc::clone(&self.current.borrow())
     }
 
+    /// How reading the file again went so far.
+    #[must_use]
+    pub fn reloads(&self) -> &Arc<Reloads> {
+        &self.reloads
+    }
+
     /// Puts `settings` in force, or changes nothing. Reads files, so not for a thread that serves; must be called within a
     /// tokio runtime.
-    pub fn renew(&self, settings: Settings) -> Result<(), String> {
+    pub(super) fn renew(&self, settings: Settings) -> Result<(), String> {
         let before = self.current();
         let (issuers, limits) = (settings.authorization_servers.clone(), settings.limits);
         let prepared = Prepared::read(settings, Some(&before))?;

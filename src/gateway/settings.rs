@@ -38,6 +38,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Times.
     pub timeouts: Timeouts,
+    /// The way to the end.
+    pub drain: Drain,
     /// Peers whose `Forwarded` and `X-Forwarded-*` are believed.
     pub trusted_proxies: Vec<IpNet>,
 }
@@ -183,6 +185,21 @@ pub struct Timeouts {
     pub connect: Duration,
     /// Default of `upstream.timeouts.answer_secs` (60 s).
     pub answer: Duration,
+}
+
+/// How the process ends; every field has a key `…_secs` under `drain`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drain {
+    /// From the signal until nobody is accepted any more (5 s).
+    pub delay: Duration,
+    /// From there until what is still under way is cut (20 s).
+    pub grace: Duration,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self { delay: Duration::from_secs(5), grace: Duration::from_secs(20) }
+    }
 }
 
 impl Default for Limits {

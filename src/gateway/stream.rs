@@ -28,13 +28,21 @@ pub(super) fn audited(answer: Answer, mut trail: Trail, around: &Around) -> Resp
             trail.finish(End::Complete);
             return inner;
         }
-        let ends = lives.map(|lives| -> Ends { Box::pin(ends(lives, around.clone())) });
+        let around = around.clone();
+        let ends: Option<Ends> = match lives {
+            Some(lives) => Some(Box::pin(ends(lives, around))),
+            None if is_stream => Some(Box::pin(async move {
+                around.shutdown.ending().await;
+                End::ShuttingDown
+            })),
+            None => None,
+        };
         Audited { inner, trail: Some(trail), ends, _place: place }.boxed_unsync()
     })
 }
 
 /// What ends a stream that answers no request, and would never end by itself. One that carries the answers to others is
-/// given the time for those that it owes.
+/// given the time for those that it owes, but not beyond the end of the gateway itself.
 async fn ends(lives: Lives, around: Around) -> End {
     let end = tokio::select! {
         () = tokio::time::sleep(lives.token) => End::TokenExpired,
@@ -42,7 +50,10 @@ async fn ends(lives: Lives, around: Around) -> End {
         () = around.gone(&lives.route, &lives.issuer) => End::Reloaded,
     };
     if let Some((awaited, answer_timeout)) = lives.answers {
-        drop(tokio::time::timeout(answer_timeout, awaited.settled()).await);
+        tokio::select! {
+            _ = tokio::time::timeout(answer_timeout, awaited.settled()) => {}
+            () = around.shutdown.ending() => {}
+        }
     }
     end
 }
