@@ -48,6 +48,9 @@ pub(super) struct File {
     /// Times, in seconds.
     #[serde(default)]
     pub(super) timeouts: Timeouts,
+    /// How the process ends after SIGTERM or SIGINT. A second signal ends it at once.
+    #[serde(default)]
+    pub(super) drain: Drain,
     /// The networks (`10.0.0.0/8`) or addresses of proxies whose `Forwarded`, `X-Forwarded-*` and `X-Real-IP` are
     /// believed. Default: `[]`, nobody's.
     #[serde(default)]
@@ -418,6 +421,17 @@ pub(super) struct Timeouts {
     pub(super) connect_secs: Option<u64>,
     /// Until the head of an MCP server's answer, and from there to the end of one that is read whole, in seconds. Default: `60`.
     pub(super) answer_secs: Option<u64>,
+}
+
+/// `drain`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Drain {
+    /// How long clients are still accepted and answered, and told to come elsewhere next, in seconds: what stands in front
+    /// must have learned by then that this process is not ready. `0` to 300. Default: `5`.
+    pub(super) delay_secs: Option<u64>,
+    /// How long requests and streams may then take to end, in seconds; what still runs is cut. `1` to 3600. Default: `20`.
+    pub(super) grace_secs: Option<u64>,
 }
 
 // A text or a map: written by hand, since serde's untagged enums forget where in the map the fault is.

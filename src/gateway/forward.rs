@@ -54,12 +54,12 @@ impl Authorized {
 fn place(gateway: &Gateway, principal: &Principal, route: &Route, lasts: bool) -> Result<Held, Failure> {
     if lasts {
         let streams_max = gateway.limits.streams_per_principal_max;
-        let place = gateway.lasting.take(Owner::of(principal, &route.name), streams_max);
+        let place = gateway.taken.streams.take(Owner::of(principal, &route.name), streams_max);
         let limit = "limits.streams_per_principal_max";
         return place.map(Held::Stream).ok_or(Failure::RateLimited { retry_after_secs: RETRY_AFTER_SECS, limit });
     }
     let Some(requests_max) = route.limits.requests_max else { return Ok(Held::Nothing) };
-    let place = gateway.on_route.take(Arc::clone(&route.name), requests_max);
+    let place = gateway.taken.on_route.take(Arc::clone(&route.name), requests_max);
     let limit = "routes[].limits.requests_max";
     place.map(Held::Request).ok_or(Failure::Overloaded { retry_after_secs: RETRY_AFTER_SECS, limit })
 }

@@ -68,7 +68,8 @@ impl Gateway {
             let RuleId::Rule(place) = permit.rule() else { continue };
             if let Some(Some(rate)) = route.limits.rules.get(place) {
                 let counted = Counted::Rule(Owner::of(principal, &route.name), place);
-                self.rates
+                self.taken
+                    .rates
                     .take(counted, *rate, 1)
                     .map_err(|wait| limited(wait, "routes[].rules[].rate_per_principal"))?;
             }
@@ -84,7 +85,7 @@ impl Gateway {
             (route.limits.rate, Counted::Route(&route.name), "routes[].limits.rate"),
         ] {
             if let Some(rate) = rate {
-                self.rates.take(counted, rate, requests).map_err(|wait| limited(wait, limit))?;
+                self.taken.rates.take(counted, rate, requests).map_err(|wait| limited(wait, limit))?;
             }
         }
         Ok(())

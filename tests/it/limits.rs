@@ -1,6 +1,8 @@
 //! How much one caller, one route and everybody may ask for: rates, and requests under way.
 
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::support::gateway::{HEAD, PATH, ROUTE};
 use crate::support::{Answer, End, Reply, World};
@@ -162,4 +164,23 @@ async fn so_many_requests_are_under_way_at_a_time() {
     held.finish().await.passed();
     call_when_there_is_room(&world).await.passed();
     world.finish().await;
+}
+
+#[tokio::test]
+async fn an_address_has_so_many_connections_unless_a_proxy_has_it() {
+    for (proxies, passes) in [("[]", false), ("[127.0.0.1]", true)] {
+        let lines = format!("limits: {{connections_per_address_max: 1}}\ntrusted_proxies: {proxies}");
+        let world = world(&lines, "visibility: all").await;
+        let token = world.token("mcp tools:read");
+        let held = world.client.tool(PATH, "get_x").token(&token).send_all_but(1).await;
+        let mut another = TcpStream::connect(world.address).await.unwrap();
+        another.write_all(b"GET /none HTTP/1.1\r\nHost: elsewhere\r\nConnection: close\r\n\r\n").await.unwrap();
+        let mut answer = Vec::new();
+        let read = another.read_to_end(&mut answer).await;
+        assert_eq!(answer.starts_with(b"HTTP/1.1 421 "), passes, "{proxies}: {read:?}");
+        assert!(passes || answer.is_empty(), "closed without an answer");
+        world.mcp.permit(1);
+        held.finish().await.passed();
+        world.finish_whatever_was_audited().await;
+    }
 }
