@@ -338,11 +338,10 @@ pub(crate) struct OpenedH2 {
 }
 
 impl OpenedH2 {
-    /// Waits until the other end takes no more requests on this connection.
+    /// Asks for nothing in particular until this connection takes no more requests: GOAWAY has come.
     pub(crate) async fn told_to_go(&mut self) {
-        while self.sender.ready().await.is_ok() {
-            tokio::task::yield_now().await;
-        }
+        let probe = || http::Request::get("http://probe.example/").body(Full::default()).unwrap();
+        while self.sender.send_request(probe()).await.is_ok() {}
     }
 
     /// The next piece of the body; `None` at its end.
