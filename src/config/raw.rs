@@ -39,7 +39,7 @@ pub(super) struct File {
     /// The MCP endpoints. At least one.
     #[serde(default)]
     pub(super) routes: Vec<Route>,
-    /// The seal of session ids. Default: a key that is made at start.
+    /// The seal of session ids. Default: a key that is made at start, and that outlives reloads.
     #[serde(default)]
     pub(super) sessions: Sessions,
     /// Sizes and counts.

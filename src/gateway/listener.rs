@@ -5,6 +5,7 @@
 //! Upgrades and CONNECT tunnels do not exist here.
 
 mod exchange;
+mod heard;
 mod stall;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::{HeaderValue, Request, Response, Version, header};
@@ -35,6 +37,7 @@ use super::places::{Place, Places};
 use super::settings::{Limits, Timeouts};
 use super::shutdown::Shutdown;
 use exchange::{Exchanges, State};
+use heard::Heard;
 use stall::Unstalled;
 
 /// Who is at the other end of a connection.
@@ -284,6 +287,7 @@ async fn http<IO, S, F>(
             Ok::<_, Infallible>(answer)
         }
     });
+    let (io, heard) = Heard::new(io);
     let mut connection = pin!(version.serve_connection(TokioIo::new(io), service));
     let mut ending = false;
     // hyper bounds a head that has begun. It does not bound the silence before one is known to be h1 or h2, nor an h2
@@ -300,7 +304,8 @@ async fn http<IO, S, F>(
                 connection.as_mut().graceful_shutdown();
             }
             () = shutdown.requested(), if !ending => {
-                if exchanges.is_unused() {
+                // A request that has begun to come is still answered.
+                if exchanges.is_unused() && !heard.load(Ordering::Relaxed) {
                     return;
                 }
                 ending = true;

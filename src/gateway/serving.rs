@@ -2,6 +2,7 @@
 //! `Gateway`, made of one file and never changed; each request takes the one in force when it begins, and keeps it to its end.
 //! So no request is decided half by one file and half by another.
 
+use std::fmt;
 use std::sync::Arc;
 
 use http::{Request, Response};
@@ -119,6 +120,12 @@ impl Prepared {
             tls,
             settings,
         }
+    }
+}
+
+impl fmt::Debug for Serving {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Serving")
     }
 }
 
