@@ -1,7 +1,9 @@
 //! What each command does. Exit codes: 0, 1 for a failure at run time, 2 for wrong arguments, 78 (`EX_CONFIG`) for a file
 //! that cannot be used; with 78 no socket was opened.
 
-use std::io::{IsTerminal as _, Write as _};
+mod logs;
+
+use std::io::Write as _;
 #[cfg(feature = "demo")]
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -24,6 +26,8 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::level_filters::LevelFilter;
 
+use self::logs::Logs;
+
 /// The auth gateway in front of unmodified MCP servers.
 ///
 /// It answers discovery and challenges, validates access tokens, decides each tool call by scope, and streams what is
@@ -37,7 +41,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve until SIGTERM or SIGINT. Audit records go to standard output, logs to standard error.
+    /// Serve until SIGTERM or SIGINT. Audit records go to standard output or where the file says, logs to standard error.
     Run {
         #[command(flatten)]
         file: File,
@@ -97,10 +101,7 @@ enum LogFormat {
 /// Reads the arguments and runs the command.
 pub(crate) fn run() -> ExitCode {
     match Arguments::parse().command {
-        Command::Run { file, log_format, log_level } => {
-            start_logs(log_format, log_level);
-            with_file(&file, serve)
-        }
+        Command::Run { file, log_format, log_level } => logged(log_format, log_level, || with_file(&file, serve)),
         Command::Check { file } => with_file(&file, |path, settings| {
             let summary = summary(path, &settings);
             for warning in warnings(&settings) {
@@ -112,13 +113,12 @@ pub(crate) fn run() -> ExitCode {
             }
         }),
         #[cfg(feature = "demo")]
-        Command::Demo(options) => show(options),
+        Command::Demo(options) => logged(LogFormat::Text, LevelFilter::WARN, || show(options)),
     }
 }
 
 #[cfg(feature = "demo")]
 fn show(Demo { listen, issuer_listen, upstream, write, check }: Demo) -> ExitCode {
-    start_logs(LogFormat::Text, LevelFilter::WARN);
     let options = demo::Options { listen, issuer_listen, upstream, write, check };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let shown = runtime.map_err(|error| format!("no threads: {error}")).and_then(|runtime| {
@@ -133,6 +133,20 @@ fn show(Demo { listen, issuer_listen, upstream, write, check }: Demo) -> ExitCod
             ExitCode::FAILURE
         }
     }
+}
+
+/// Does `work` with a log, all of which is written before this returns.
+fn logged(format: LogFormat, level: LevelFilter, work: impl FnOnce() -> ExitCode) -> ExitCode {
+    let logs = match Logs::start(format, level) {
+        Ok(logs) => logs,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = work();
+    logs.flush();
+    code
 }
 
 fn with_file(file: &File, then: impl FnOnce(&Path, Settings) -> ExitCode) -> ExitCode {
@@ -174,12 +188,13 @@ fn serve(path: &Path, settings: Settings) -> ExitCode {
         runtime.worker_threads(threads);
     }
     let (listen, summary, warnings) = (settings.listen, summary(path, &settings), warnings(&settings));
-    let prepared = match Prepared::new(settings) {
-        Ok(prepared) => prepared,
+    let audit = settings.audit.clone();
+    let ready = Prepared::new(settings).and_then(|prepared| Ok((prepared, AuditSink::open(&audit)?)));
+    let (prepared, audit) = match ready {
+        Ok(ready) => ready,
         Err(error) => return unusable(path, &error),
     };
     let served = runtime.enable_all().build().map_err(|error| format!("no threads: {error}")).and_then(|runtime| {
-        let audit = AuditSink::start(std::io::stdout())?;
         let served = runtime.block_on(async {
             let gateway = Arc::new(prepared.start(audit.clone(), Clock::system())?);
             let listener = listener::bind(listen).map_err(|error| format!("cannot listen on {listen}: {error}"))?;
@@ -189,7 +204,7 @@ fn serve(path: &Path, settings: Settings) -> ExitCode {
             for warning in warnings {
                 tracing::warn!("{warning}");
             }
-            until_signalled(gateway, listener).await
+            until_signalled(gateway, listener, &audit).await
         });
         runtime.shutdown_timeout(Duration::from_secs(1));
         // Only now: requests that were cut wrote their records as the runtime dropped them.
@@ -205,16 +220,20 @@ fn serve(path: &Path, settings: Settings) -> ExitCode {
     }
 }
 
-/// Serves until SIGTERM or SIGINT; then requests under way have `GRACE` to end.
-async fn until_signalled(gateway: Arc<Gateway>, listener: TcpListener) -> Result<(), String> {
+/// Serves until SIGTERM or SIGINT, and opens audit files again at SIGHUP; then requests under way have `GRACE` to end.
+async fn until_signalled(gateway: Arc<Gateway>, listener: TcpListener, audit: &AuditSink) -> Result<(), String> {
     let (trigger, shutdown) = Shutdown::new();
     let catch = |kind| signal(kind).map_err(|error| format!("cannot catch signals: {error}"));
     let (mut terminate, mut interrupt) = (catch(SignalKind::terminate())?, catch(SignalKind::interrupt())?);
     let mut serving = tokio::spawn(gateway.serve(listener, shutdown));
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-        ended = &mut serving => return ended.map_err(|error| format!("the listener ended: {error}")),
+    let mut hang_up = catch(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = hang_up.recv() => audit.reopen(),
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            ended = &mut serving => return ended.map_err(|error| format!("the listener ended: {error}")),
+        }
     }
     tracing::info!("stopping: requests under way have {} s to end", GRACE.as_secs());
     trigger.request();
@@ -252,18 +271,6 @@ fn warnings(settings: &Settings) -> Vec<String> {
         route.policy.warnings().into_iter().map(move |warning| format!("route {name}: {warning}"))
     };
     settings.routes.iter().flat_map(of_route).collect()
-}
-
-fn start_logs(format: LogFormat, level: LevelFilter) {
-    let logs = tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_max_level(level)
-        .with_target(false)
-        .with_ansi(std::io::stderr().is_terminal());
-    match format {
-        LogFormat::Text => logs.init(),
-        LogFormat::Json => logs.json().init(),
-    }
 }
 
 const DEFAULT_FILES: [&str; 2] = ["gatepost.yaml", "/etc/gatepost/gatepost.yaml"];

@@ -96,7 +96,7 @@ impl Prepared {
             streams: Streams::default(),
             bodies: BodyBudget::new(settings.limits.bodies_in_flight_bytes_max),
             lasting: Lasting::new(settings.limits.streams_per_principal_max),
-            audit,
+            audit: audit.with_settings(&settings.audit),
             clock,
             limits: settings.limits,
             timeouts: settings.timeouts,

@@ -56,10 +56,15 @@ impl Gateway {
     }
 
     async fn answer(&self, request: Request<Incoming>, peer: Peer, shutdown: &Shutdown) -> Response<Body> {
-        self.audit.room().await;
+        let room = self.audit.room().await;
         let mut trail = Trail::begin(self.audit.clone(), peer, request.method());
         let (parts, body) = request.into_parts();
         let mut reply = Reply { route: None, document_of: None, origin: None, version: parts.version };
+        if let Err(failure) = room {
+            trail.unrecorded();
+            respond::drain(body, &parts.headers);
+            return reply.refuse(&failure.into(), trail);
+        }
         let surface = match self.surface(&parts, &body, &mut reply) {
             Ok(surface) => surface,
             Err(failure) => {
