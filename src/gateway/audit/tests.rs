@@ -92,9 +92,9 @@ async fn records_are_dropped_and_counted_where_the_file_says_so() {
 async fn an_output_that_stalls_keeps_no_record_from_the_other() {
     let (let_go, stuck) = sync_channel(0);
     let (fine, lines) = sync_channel(1000);
-    let lanes = [Output::stream(Stuck(stuck)), Output::stream(Lines(fine))];
-    let lanes = lanes.map(|output| Arc::new(Lane::start("test", output, true).unwrap()));
-    let sink = AuditSink::new(lanes.into()).unwrap().with_settings(&settings(OnStall::Block));
+    let outputs = [Output::stream(Stuck(stuck)), Output::stream(Lines(fine))];
+    let both = outputs.map(|output| Arc::new(Lane::start("test", output, true).unwrap()));
+    let sink = AuditSink::new(both.into()).unwrap().with_settings(&settings(OnStall::Block));
     for number in 0..RECORDS_MAX {
         assert_eq!(sink.room().await, Ok(()));
         sink.write(number.to_string().into_bytes());
