@@ -8,7 +8,8 @@ use crate::support::gateway::{HEAD, PATH, ROUTE, file, write_file};
 use crate::support::{Reply, World, schema};
 
 fn hex(bytes: impl AsRef<[u8]>) -> String {
-    bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits = bytes.as_ref().iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(|digit| char::from_digit(digit.into(), 16).unwrap()).collect()
 }
 
 /// A file with these lines under `audit`.

@@ -47,7 +47,9 @@ async fn a_permitted_batch_arrives_byte_for_byte_and_is_one_record() {
         let mut parts = record["operations"].clone();
         for part in parts.as_array_mut().unwrap() {
             // These have a test of their own.
-            ["rule_line", "arguments_digest"].map(|field| part.as_object_mut().unwrap().remove(field));
+            part.as_object_mut()
+                .unwrap()
+                .retain(|field, _| !["rule_line", "arguments_digest"].contains(&field.as_str()));
         }
         assert_eq!(parts, expect);
     }
