@@ -39,7 +39,11 @@ impl Logs {
 
     /// Waits until all lines are written, a second at most.
     pub(crate) fn flush(&self) {
-        // Nobody reads them: there is nowhere to say so.
+        let dropped = self.0.stats().dropped;
+        if dropped > 0 {
+            tracing::warn!(dropped, "lines of this log were dropped: nobody read them in time");
+        }
+        // Where nobody reads them still, there is nowhere to say so.
         let _left = self.0.flush(Duration::from_secs(1));
     }
 }
