@@ -1,7 +1,9 @@
 //! What each command does. Exit codes: 0, 1 for a failure at run time, 2 for wrong arguments, 78 (`EX_CONFIG`) for a file
 //! that cannot be used; with 78 no socket was opened.
 
-use std::io::{IsTerminal as _, Write as _};
+mod logs;
+
+use std::io::Write as _;
 #[cfg(feature = "demo")]
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -28,6 +30,8 @@ use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{sleep, timeout};
 use tracing::level_filters::LevelFilter;
 
+use self::logs::Logs;
+
 /// The auth gateway in front of unmodified MCP servers.
 ///
 /// It answers discovery and challenges, validates access tokens, decides each tool call by scope, and streams what is
@@ -41,7 +45,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve until SIGTERM or SIGINT. Audit records go to standard output, logs to standard error.
+    /// Serve until SIGTERM or SIGINT. Audit records go to standard output or where the file says, logs to standard error.
     Run {
         #[command(flatten)]
         file: File,
@@ -101,10 +105,7 @@ enum LogFormat {
 /// Reads the arguments and runs the command.
 pub(crate) fn run() -> ExitCode {
     match Arguments::parse().command {
-        Command::Run { file, log_format, log_level } => {
-            start_logs(log_format, log_level);
-            with_file(&file, serve)
-        }
+        Command::Run { file, log_format, log_level } => logged(log_format, log_level, || with_file(&file, serve)),
         Command::Check { file } => with_file(&file, |path, settings, _| {
             let summary = summary(path, &settings);
             for warning in warnings(&settings) {
@@ -116,13 +117,12 @@ pub(crate) fn run() -> ExitCode {
             }
         }),
         #[cfg(feature = "demo")]
-        Command::Demo(options) => show(options),
+        Command::Demo(options) => logged(LogFormat::Text, LevelFilter::WARN, || show(options)),
     }
 }
 
 #[cfg(feature = "demo")]
 fn show(Demo { listen, issuer_listen, upstream, write, check }: Demo) -> ExitCode {
-    start_logs(LogFormat::Text, LevelFilter::WARN);
     let options = demo::Options { listen, issuer_listen, upstream, write, check };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let shown = runtime.map_err(|error| format!("no threads: {error}")).and_then(|runtime| {
@@ -137,6 +137,20 @@ fn show(Demo { listen, issuer_listen, upstream, write, check }: Demo) -> ExitCod
             ExitCode::FAILURE
         }
     }
+}
+
+/// Does `work` with a log, all of which is written before this returns.
+fn logged(format: LogFormat, level: LevelFilter, work: impl FnOnce() -> ExitCode) -> ExitCode {
+    let logs = match Logs::start(format, level) {
+        Ok(logs) => logs,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = work();
+    logs.flush();
+    code
 }
 
 fn with_file(file: &File, then: impl FnOnce(&Path, Settings, Vec<Watched>) -> ExitCode) -> ExitCode {
@@ -178,12 +192,14 @@ fn serve(path: &Path, settings: Settings, files: Vec<Watched>) -> ExitCode {
         runtime.worker_threads(threads);
     }
     let (listen, summary, warnings) = (settings.listen, summary(path, &settings), warnings(&settings));
-    let prepared = match Prepared::new(settings) {
-        Ok(prepared) => prepared,
+    let audit = settings.audit.clone();
+    let ready = Prepared::new(settings).and_then(|prepared| Ok((prepared, AuditSink::open(&audit)?)));
+    let (prepared, audit) = match ready {
+        Ok(ready) => ready,
         Err(error) => return unusable(path, &error),
     };
     let served = runtime.enable_all().build().map_err(|error| format!("no threads: {error}")).and_then(|runtime| {
-        let audit = AuditSink::start(std::io::stdout())?;
+        let mut records = audit.clone();
         let served = runtime.block_on(async {
             let serving = Arc::new(prepared.start(audit.clone(), Clock::system())?);
             let listener = listener::bind(listen).map_err(|error| format!("cannot listen on {listen}: {error}"))?;
@@ -194,13 +210,14 @@ fn serve(path: &Path, settings: Settings, files: Vec<Watched>) -> ExitCode {
                 tracing::warn!("{warning}");
             }
             let reloading = reload_on_change(path, files, Arc::clone(&serving))?;
-            let served = until_signalled(serving, listener).await;
+            let served = until_signalled(Arc::clone(&serving), listener).await;
             reloading.abort();
+            records = serving.audit();
             served
         });
         runtime.shutdown_timeout(Duration::from_secs(1));
         // Only now: requests that were cut wrote their records as the runtime dropped them.
-        audit.flush();
+        records.flush();
         served
     });
     match served {
@@ -212,7 +229,7 @@ fn serve(path: &Path, settings: Settings, files: Vec<Watched>) -> ExitCode {
     }
 }
 
-/// Reads the file again on SIGHUP, and when a file that was read has changed.
+/// Reads the file again on SIGHUP, which opens audit files again, too, and when a file that was read has changed.
 fn reload_on_change(path: &Path, files: Vec<Watched>, serving: Arc<Serving>) -> Result<AbortHandle, String> {
     let mut hangup = catch(SignalKind::hangup())?;
     let asked = Arc::new(Notify::new());
@@ -222,10 +239,12 @@ fn reload_on_change(path: &Path, files: Vec<Watched>, serving: Arc<Serving>) -> 
         let warnings = settings.as_ref().map(warnings).unwrap_or_default();
         Loaded { settings: settings.map_err(|errors| errors.to_string()), warnings, files }
     };
+    let reopened = Arc::clone(&serving);
     let reloading = serving.reload_on_change(files, Arc::clone(&asked), load);
     let task = tokio::spawn(async move {
         let asking = async {
             while hangup.recv().await.is_some() {
+                reopened.reopen_audit();
                 asked.notify_one();
             }
         };
@@ -310,18 +329,6 @@ fn warnings(settings: &Settings) -> Vec<String> {
         route.policy.warnings().into_iter().map(move |warning| format!("route {name}: {warning}"))
     };
     settings.routes.iter().flat_map(of_route).collect()
-}
-
-fn start_logs(format: LogFormat, level: LevelFilter) {
-    let logs = tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_max_level(level)
-        .with_target(false)
-        .with_ansi(std::io::stderr().is_terminal());
-    match format {
-        LogFormat::Text => logs.init(),
-        LogFormat::Json => logs.json().init(),
-    }
 }
 
 const DEFAULT_FILES: [&str; 2] = ["gatepost.yaml", "/etc/gatepost/gatepost.yaml"];

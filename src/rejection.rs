@@ -84,19 +84,35 @@ pub enum Unknown {
 pub enum RuleId {
     /// `required_scopes` of the route.
     Required,
-    /// `rules[n]`, counted from 0.
-    Rule(usize),
+    /// One of `rules`.
+    Rule {
+        /// Which, counted from 0.
+        place: usize,
+        /// Its line in the file, counted from 1; 0 where it stands in none.
+        line: usize,
+    },
     /// `default`.
     Default,
     /// Built in: no rule can permit it (an unnamed method, a name that no wildcard may match).
     BuiltIn,
 }
 
+impl RuleId {
+    /// The line of the file that the rule begins in.
+    #[must_use]
+    pub fn line(self) -> Option<usize> {
+        match self {
+            Self::Rule { line, .. } => Some(line).filter(|line| *line > 0),
+            Self::Required | Self::Default | Self::BuiltIn => None,
+        }
+    }
+}
+
 impl fmt::Display for RuleId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Required => f.write_str("required_scopes"),
-            Self::Rule(place) => write!(f, "rules[{place}]"),
+            Self::Rule { place, line: _ } => write!(f, "rules[{place}]"),
             Self::Default => f.write_str("default"),
             Self::BuiltIn => f.write_str("built_in"),
         }

@@ -148,9 +148,14 @@ impl<'a> Checks<'a> {
         }
     }
 
+    /// The path of a file that the file names.
+    pub(super) fn beside(&self, name: &str) -> PathBuf {
+        self.base.join(name)
+    }
+
     /// The path of a file that the file names, and that is about to be read.
     pub(super) fn resolve(&mut self, name: &str) -> PathBuf {
-        let path = self.base.join(name);
+        let path = self.beside(name);
         self.files.push(Watched::now(&path));
         path
     }

@@ -3,6 +3,7 @@
 
 pub mod error;
 
+mod audit;
 mod checks;
 mod limits;
 mod place;
@@ -116,6 +117,7 @@ fn settings(file: &raw::File, checks: &mut Checks<'_>) -> Option<Settings> {
     let limits = limits::limits(&file.limits, checks);
     let drain = limits::drain(&file.drain, checks);
     let trusted_proxies = checks.list(&root.key("trusted_proxies"), &file.trusted_proxies, network);
+    let audit = audit::audit(&file.audit, checks);
     Some(Settings {
         listen: listen?,
         tls: tls?,
@@ -129,6 +131,7 @@ fn settings(file: &raw::File, checks: &mut Checks<'_>) -> Option<Settings> {
         timeouts,
         drain,
         trusted_proxies: trusted_proxies?,
+        audit,
     })
 }
 
@@ -239,28 +242,29 @@ fn scope_hierarchy(file: &raw::File, checks: &mut Checks<'_>) -> Option<ScopeHie
 /// Every key that can be read; the others are reported.
 fn session_keys(sessions: &raw::Sessions, checks: &mut Checks<'_>) -> Vec<SessionKey> {
     let list = KeyPath::default().key("sessions").key("keys");
-    let mut keys = Vec::new();
-    for (index, source) in sessions.keys.iter().enumerate() {
-        let path = list.index(index);
-        let (path, source, read) = match (&source.file, &source.env) {
-            (Some(file), None) => (path.key("file"), file, secret::session_key_from_file(&checks.resolve(file))),
-            (None, Some(name)) => (path.key("env"), name, secret::session_key_from_env(name)),
-            (Some(_), Some(_)) | (None, None) => {
-                checks.refuse(&path, "a key comes from one place", "exactly one of `file:` and `env:`");
-                continue;
-            }
-        };
-        match read {
-            Ok(key) => keys.push(key),
-            Err(_) if secret::is_session_key(source) => {
-                let expected =
-                    "the name of a file or of a variable that holds it; a new secret, since this one stood here";
-                checks.refuse(&path, "this is the secret itself, which never stands in the file", expected);
-            }
-            Err(fault) => checks.refuse(&path, format!("{} {fault}", shown(source)), secret::SESSION_KEY_FORMS),
+    let keys = sessions.keys.iter().enumerate();
+    keys.filter_map(|(index, source)| secret_key(source, &list.index(index), checks)).map(SessionKey).collect()
+}
+
+/// The key that `source` names; one that cannot be read is reported.
+fn secret_key(source: &raw::SecretSource, path: &KeyPath, checks: &mut Checks<'_>) -> Option<[u8; 32]> {
+    let (path, source, read) = match (&source.file, &source.env) {
+        (Some(file), None) => (path.key("file"), file, secret::key_from_file(&checks.resolve(file))),
+        (None, Some(name)) => (path.key("env"), name, secret::key_from_env(name)),
+        (Some(_), Some(_)) | (None, None) => {
+            checks.refuse(path, "a key comes from one place", "exactly one of `file:` and `env:`");
+            return None;
         }
+    };
+    match read {
+        Ok(key) => return Some(key),
+        Err(_) if secret::is_key(source) => {
+            let expected = "the name of a file or of a variable that holds it; a new secret, since this one stood here";
+            checks.refuse(&path, "this is the secret itself, which never stands in the file", expected);
+        }
+        Err(fault) => checks.refuse(&path, format!("{} {fault}", shown(source)), secret::KEY_FORMS),
     }
-    keys
+    None
 }
 
 /// One of `trusted_proxies`: a network or an address.

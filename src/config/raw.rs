@@ -55,6 +55,9 @@ pub(super) struct File {
     /// believed. Default: `[]`, nobody's.
     #[serde(default)]
     pub(super) trusted_proxies: Vec<String>,
+    /// The audit log.
+    #[serde(default)]
+    pub(super) audit: Audit,
 }
 
 /// `tls`.
@@ -432,6 +435,53 @@ pub(super) struct Drain {
     pub(super) delay_secs: Option<u64>,
     /// How long requests and streams may then take to end, in seconds; what still runs is cut. `1` to 3600. Default: `20`.
     pub(super) grace_secs: Option<u64>,
+}
+
+/// `audit`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Audit {
+    /// Where records go. Default: `stdout`.
+    #[serde(default)]
+    pub(super) sink: AuditSink,
+    /// With `file` and `both`: the file that they are appended to. Where there is none it is made, for its owner alone. One
+    /// that was renamed or removed is made anew within a second, and at once with SIGHUP. Default: none.
+    pub(super) file: Option<String>,
+    /// Whether records hold the arguments of calls, the first 16 KiB of them, besides their digest. Default: `false`.
+    #[serde(default)]
+    pub(super) arguments: bool,
+    /// What becomes of requests while an output takes no records and `queue_records_max` wait for it. Default: `block`.
+    #[serde(default)]
+    pub(super) on_stall: OnStall,
+    /// Records that may wait for an output, 16 to 1000000; those of 32 MiB in any case. Default: `4096`.
+    pub(super) queue_records_max: Option<u64>,
+    /// The key of the digest of arguments, in the forms of a session key. With the same one the digests of replicas, and
+    /// those of before a restart, agree. Default: one that is made at start.
+    pub(super) digest_key: Option<SecretSource>,
+}
+
+/// `audit.sink`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum AuditSink {
+    /// Standard output.
+    #[default]
+    Stdout,
+    /// `file`.
+    File,
+    /// Both.
+    Both,
+}
+
+/// `audit.on_stall`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum OnStall {
+    /// They wait, and are refused after five seconds.
+    #[default]
+    Block,
+    /// They go on without a record, which is counted.
+    Drop,
 }
 
 // A text or a map: written by hand, since serde's untagged enums forget where in the map the fault is.

@@ -9,39 +9,35 @@ use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use crate::gateway::settings::SessionKey;
-
 /// No key that we read is longer, in any of its forms.
 const FILE_BYTES_MAX: u64 = 1024;
 
-/// What a session key looks like.
-pub(super) const SESSION_KEY_FORMS: &str =
+/// What a key looks like.
+pub(super) const KEY_FORMS: &str =
     "32 random bytes, as 64 hexadecimal digits, in base64, or raw in a file; `openssl rand -hex 32` writes one";
 
-/// A session key from `path`: 32 bytes raw, or in one of the text forms. The error says what is wrong without the value.
-pub(super) fn session_key_from_file(path: &Path) -> Result<SessionKey, String> {
+/// A key from `path`: 32 bytes raw, or in one of the text forms. The error says what is wrong without the value.
+pub(super) fn key_from_file(path: &Path) -> Result<[u8; 32], String> {
     let bytes = read_limited(path).map_err(|error| format!("cannot be read ({error})"))?;
     match <[u8; 32]>::try_from(bytes.as_slice()) {
         // A passphrase of 32 letters has a fraction of the strength that its length promises.
-        Ok(key) if !is_text(&bytes) => Ok(SessionKey(key)),
-        Ok(_) | Err(_) => {
-            from_text(&bytes).ok_or_else(|| "does not hold a session key (its content is not shown)".to_owned())
-        }
+        Ok(key) if !is_text(&bytes) => Ok(key),
+        Ok(_) | Err(_) => from_text(&bytes).ok_or_else(|| "does not hold a key (its content is not shown)".to_owned()),
     }
 }
 
-/// A session key from the environment variable `name`, in one of the text forms.
-pub(super) fn session_key_from_env(name: &str) -> Result<SessionKey, String> {
+/// A key from the environment variable `name`, in one of the text forms.
+pub(super) fn key_from_env(name: &str) -> Result<[u8; 32], String> {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads secrets from the environment")]
     let value = std::env::var_os(name).ok_or_else(|| "is not set".to_owned())?;
     value
         .to_str()
         .and_then(|text| from_text(text.as_bytes()))
-        .ok_or_else(|| "does not hold a session key (its content is not shown)".to_owned())
+        .ok_or_else(|| "does not hold a key (its content is not shown)".to_owned())
 }
 
-/// Whether `text` is a session key, and not the name of a place that holds one.
-pub(super) fn is_session_key(text: &str) -> bool {
+/// Whether `text` is a key, and not the name of a place that holds one.
+pub(super) fn is_key(text: &str) -> bool {
     from_text(text.as_bytes()).is_some()
 }
 
@@ -58,9 +54,9 @@ fn read_limited(path: &Path) -> std::io::Result<Vec<u8>> {
 }
 
 /// 64 hexadecimal digits, or the base64 of 32 bytes, in either alphabet, with or without padding.
-fn from_text(text: &[u8]) -> Option<SessionKey> {
+fn from_text(text: &[u8]) -> Option<[u8; 32]> {
     let text = text.trim_ascii_end();
-    from_hex(text).or_else(|| from_base64(text)).map(SessionKey)
+    from_hex(text).or_else(|| from_base64(text))
 }
 
 fn from_hex(text: &[u8]) -> Option<[u8; 32]> {
@@ -87,11 +83,11 @@ mod tests {
     use super::*;
 
     fn key(text: &str) -> Option<[u8; 32]> {
-        from_text(text.as_bytes()).map(|key| key.0)
+        from_text(text.as_bytes())
     }
 
     #[test]
-    fn the_text_forms_of_a_session_key() {
+    fn the_text_forms_of_a_key() {
         let hex = "0123456789abcdefABCDEF00112233445566778899aabbccddeeff0011223344";
         let bytes = key(hex).expect("hexadecimal");
         assert_eq!(bytes[..4], [0x01, 0x23, 0x45, 0x67]);
@@ -110,9 +106,9 @@ mod tests {
 
     #[test]
     fn a_missing_variable_and_a_wrong_one_are_told_apart_without_the_value() {
-        let missing = session_key_from_env("GATEPOST_NO_SUCH_VARIABLE").expect_err("not set");
+        let missing = key_from_env("GATEPOST_NO_SUCH_VARIABLE").expect_err("not set");
         assert_eq!(missing, "is not set");
-        let wrong = session_key_from_env("CARGO_MANIFEST_DIR").expect_err("a path is no key");
+        let wrong = key_from_env("CARGO_MANIFEST_DIR").expect_err("a path is no key");
         assert!(!wrong.contains('/'), "{wrong}");
     }
 
@@ -123,7 +119,7 @@ mod tests {
         let check = |name: &str, content: &[u8], expect: bool| {
             let path = folder.join(name);
             std::fs::write(&path, content).expect("written");
-            assert_eq!(session_key_from_file(&path).is_ok(), expect, "{name}");
+            assert_eq!(key_from_file(&path).is_ok(), expect, "{name}");
         };
         check("raw", &[200; 32], true);
         check("hex", "ab".repeat(32).as_bytes(), true);
@@ -133,7 +129,7 @@ mod tests {
         check("umlauts", "pässphräsepassphräsepassphrä".as_bytes(), false);
         check("short", &[200; 31], false);
         check("long", &[200; 5000], false);
-        assert!(session_key_from_file(&folder.join("none")).is_err());
+        assert!(key_from_file(&folder.join("none")).is_err());
         std::fs::remove_dir_all(&folder).expect("removed");
     }
 }

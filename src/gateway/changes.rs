@@ -29,6 +29,7 @@ pub(super) fn between(before: &Gateway, now: &Gateway) -> String {
         ("sessions", old.session_keys != new.session_keys),
         ("limits", old.limits != new.limits),
         ("timeouts", old.timeouts != new.timeouts),
+        ("audit", old.audit != new.audit),
         ("drain", old.drain != new.drain),
         ("trusted_proxies", old.trusted_proxies != new.trusted_proxies),
     ];

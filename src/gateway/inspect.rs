@@ -50,6 +50,7 @@ impl Authenticated {
         trail.trace(trace::trace_of(&head.headers));
         trail.revision(revision);
         trail.asked(&asked);
+        trail.arguments(&payload.bytes);
         let session = open_session(&mut head, revision, &principal, &route.name, gateway)
             .map_err(|failure| Rejection::from(failure).answering(&asked))?;
         let owner = Owner::of(&principal, &route.name);

@@ -57,10 +57,15 @@ impl Gateway {
     }
 
     async fn answer(&self, request: Request<Incoming>, peer: Peer, around: &Around) -> Response<Body> {
-        self.audit.room().await;
+        let room = self.audit.room().await;
         let mut trail = Trail::begin(self.audit.clone(), peer, request.method());
         let (parts, body) = request.into_parts();
         let mut reply = Reply { route: None, document_of: None, origin: None, version: parts.version };
+        if let Err(failure) = room {
+            trail.unrecorded();
+            respond::drain(body, &parts.headers);
+            return reply.refuse(&failure.into(), trail);
+        }
         if around.shutdown.is_requested() {
             respond::drain(body, &parts.headers);
             return reply.refuse(&Failure::ShuttingDown { retry_after_secs: RETRY_AFTER_SECS }.into(), trail);

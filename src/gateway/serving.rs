@@ -81,6 +81,7 @@ impl Prepared {
     pub fn start(self, audit: AuditSink, clock: Clock) -> Result<Serving, String> {
         let (issuers, limits) = (self.settings.authorization_servers.clone(), self.settings.limits);
         let fetch = Arc::new(HttpFetch::new()?);
+        let audit = audit.with_settings(&self.settings.audit);
         let gateway = self.gateway(
             Validator::start(issuers, fetch, clock.clone(), limits.token_cache_bytes_max)?,
             Streams::default(),
@@ -153,18 +154,30 @@ impl Serving {
         &self.reloads
     }
 
+    /// Where the generation in force sends its audit records.
+    #[must_use]
+    pub fn audit(&self) -> AuditSink {
+        self.current.borrow().audit.clone()
+    }
+
+    /// Opens audit files again by their names: they were renamed.
+    pub fn reopen_audit(&self) {
+        self.current.borrow().audit.reopen();
+    }
+
     /// Puts `settings` in force, or changes nothing. Reads files, so not for a thread that serves; must be called within a
     /// tokio runtime.
     pub(super) fn renew(&self, settings: Settings) -> Result<(), String> {
         let before = self.current();
         let (issuers, limits) = (settings.authorization_servers.clone(), settings.limits);
+        let audit = settings.audit.clone();
         let prepared = Prepared::read(settings, Some(&before))?;
         let gateway = prepared.gateway(
             before.tokens.renewed(issuers, limits.token_cache_bytes_max)?,
             before.streams.clone(),
             before.bodies.of_size(limits.bodies_in_flight_bytes_max),
             before.taken.clone(),
-            before.audit.clone(),
+            before.audit.with_outputs(&audit)?,
             before.clock.clone(),
         );
         gateway.tokens.read_key_files();

@@ -43,6 +43,8 @@ pub struct Settings {
     pub drain: Drain,
     /// Peers whose `Forwarded` and `X-Forwarded-*` are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// The audit log.
+    pub audit: AuditSettings,
 }
 
 /// How the listener speaks.
@@ -166,6 +168,51 @@ impl fmt::Debug for SessionKey {
     }
 }
 
+/// The audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditSettings {
+    /// Where records go.
+    pub to: AuditTo,
+    /// Whether they hold the arguments of calls.
+    pub arguments: bool,
+    /// What becomes of requests while an output takes nothing.
+    pub on_stall: OnStall,
+    /// Records that may wait for an output (4096).
+    pub queue_records_max: usize,
+    /// The key of the digest of arguments; `None`: one is made at start.
+    pub digest_key: Option<DigestKey>,
+}
+
+/// Where audit records go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AuditTo {
+    /// Standard output.
+    Stdout,
+    /// A file, which is appended to.
+    File(PathBuf),
+    /// Both.
+    Both(PathBuf),
+}
+
+/// What becomes of requests while the audit log takes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnStall {
+    /// They wait, and are refused after a while.
+    Block,
+    /// They go on, and their records are dropped and counted.
+    Drop,
+}
+
+/// A key of the digest of arguments.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DigestKey(pub [u8; 32]);
+
+impl fmt::Debug for DigestKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DigestKey(…)")
+    }
+}
+
 /// Sizes and counts; every field has a key of the same name under `limits`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -232,6 +279,18 @@ pub struct Drain {
 impl Default for Drain {
     fn default() -> Self {
         Self { delay: Duration::from_secs(5), grace: Duration::from_secs(20) }
+    }
+}
+
+impl Default for AuditSettings {
+    fn default() -> Self {
+        Self {
+            to: AuditTo::Stdout,
+            arguments: false,
+            on_stall: OnStall::Block,
+            queue_records_max: 4096,
+            digest_key: None,
+        }
     }
 }
 

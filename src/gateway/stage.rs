@@ -61,7 +61,7 @@ use crate::mcp::revision::Revision;
 use crate::oauth::bearer::{AccessToken, BearerFault};
 use crate::policy::Permit;
 use crate::rejection::{Failure, Rejection, TokenFault};
-use crate::token::{Principal, TokenError};
+use crate::token::{self, Principal, TokenError};
 
 /// The head of a request to an MCP endpoint.
 #[derive(Debug)]
@@ -152,7 +152,7 @@ pub struct Session {
 impl Routed {
     /// Takes the access token out of the head and validates it for this route.
     pub async fn authenticate(mut self, gateway: &Gateway, trail: &mut Trail) -> Result<Authenticated, Rejection> {
-        let counted = match self.principal(gateway).await {
+        let counted = match self.principal(gateway, trail).await {
             Ok(principal) => {
                 trail.principal(&principal);
                 gateway.count_request(&principal, &self.route).map(|()| principal)
@@ -171,13 +171,14 @@ impl Routed {
         }
     }
 
-    async fn principal(&mut self, gateway: &Gateway) -> Result<Principal, Failure> {
+    async fn principal(&mut self, gateway: &Gateway, trail: &mut Trail) -> Result<Principal, Failure> {
         let token =
             AccessToken::take(&mut self.head.headers, gateway.limits.token_bytes_max).map_err(|fault| match fault {
                 BearerFault::Missing => Failure::MissingToken,
                 BearerFault::Invalid => Failure::InvalidRequest,
                 BearerFault::TooLong => Failure::InvalidToken(TokenFault::Malformed),
             })?;
+        trail.token(token::digest_prefix(&token));
         gateway.tokens.validate(token, &self.route.recipient).await.map_err(|error| match error {
             TokenError::Invalid(fault) => Failure::InvalidToken(fault),
             TokenError::KeysUnavailable { retry_after_secs } => Failure::KeysUnavailable { retry_after_secs },

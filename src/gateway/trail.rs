@@ -1,18 +1,23 @@
 //! What is recorded of a request, for its one audit record. Write-only: stages note facts here, and no stage can read
-//! one back and decide by it. A record never holds a token, a body or an argument.
+//! one back and decide by it. A record never holds a token or a body, and arguments only where the file asks for them.
+
+mod record;
 
 use std::time::Instant;
 
 use http::StatusCode;
 use serde::Serialize;
 
+use self::record::{Arguments, Caller, Part, Record, TokenName, cut};
+
 use super::audit::AuditSink;
 use super::listener::Peer;
+use crate::mcp::arguments;
 use crate::mcp::operation::{Ask, Asked};
 use crate::mcp::revision::Revision;
 use crate::oauth::scope::ScopeSet;
 use crate::policy::Permit;
-use crate::rejection::{Cause, Denial, Failure, Rejection};
+use crate::rejection::{Cause, Denial, Failure, Rejection, RuleId};
 use crate::token::{Principal, clock};
 
 /// The record of one request. Written when it is finished, or when it is dropped unfinished: the client went away.
@@ -22,11 +27,14 @@ pub struct Trail {
     started: Instant,
     sink: AuditSink,
     written: bool,
+    /// Whether there is room for the record; without it none is kept.
+    recorded: bool,
 }
 
 /// How an answer's body ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum End {
     /// All of it was handed to the connection.
     Complete,
@@ -42,91 +50,12 @@ pub enum End {
     Reloaded,
 }
 
-/// The fields, in the order in which they are written. Client text is cut to `TEXT_CHARS_MAX` characters and escaped by
-/// the JSON writer, so that nothing a client sends can forge a line or a field.
-#[derive(Debug, Default, Serialize)]
-struct Record {
-    time: String,
-    event: &'static str,
-    request_id: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    trace_id: Option<String>,
-    peer: String,
-    http_method: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    route: Option<String>,
-    surface: &'static str,
-    decision: &'static str,
-    /// The reason word of the refusal that a route which enforces would have given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    would_deny: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rule: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    principal: Option<Caller>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    revision: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    method: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
-    /// The messages of a batch.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    operations: Vec<Part>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scopes_held: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scopes_needed: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    upstream_status: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    location: Option<String>,
-    status: u16,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    end: Option<End>,
-    bytes_in: u64,
-    bytes_out: u64,
-    duration_ms: f64,
-}
-
-/// One message of a batch.
-#[derive(Debug, Default, Serialize)]
-struct Part {
-    method: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
-    /// Of this message alone: one that is refused refuses the batch.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    decision: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    would_deny: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rule: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scopes_needed: Option<String>,
-}
-
-/// Who called.
-#[derive(Debug, Serialize)]
-struct Caller {
-    issuer: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    subject: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client: Option<String>,
-}
-
 impl Trail {
     /// Starts the record of a request.
     #[must_use]
     pub fn begin(sink: AuditSink, peer: Peer, http_method: &http::Method) -> Self {
         let record = Record {
+            schema: 1,
             event: "request",
             request_id: sink.next_request_id(),
             peer: peer.address.to_string(),
@@ -135,7 +64,12 @@ impl Trail {
             decision: "refused",
             ..Record::default()
         };
-        Self { record, started: Instant::now(), sink, written: false }
+        Self { record, started: Instant::now(), sink, written: false, recorded: true }
+    }
+
+    /// There is no room for a record of this request, which is refused for that. It is counted instead.
+    pub fn unrecorded(&mut self) {
+        self.recorded = false;
     }
 
     /// The route that the path selected.
@@ -149,6 +83,11 @@ impl Trail {
         self.record.decision = "allowed";
     }
 
+    /// The token that came with the request, by the beginning of its digest.
+    pub fn token(&mut self, digest: String) {
+        self.record.token = Some(TokenName { jti: None, digest });
+    }
+
     /// Who is calling.
     pub fn principal(&mut self, principal: &Principal) {
         self.record.principal = Some(Caller {
@@ -157,6 +96,9 @@ impl Trail {
             client: principal.client().map(cut),
         });
         self.record.scopes_held = Some(cut(&principal.scopes().to_string()));
+        if let Some(token) = &mut self.record.token {
+            token.jti = principal.token_id().map(cut);
+        }
     }
 
     /// How large the request's body was.
@@ -190,6 +132,21 @@ impl Trail {
         }
     }
 
+    /// What each message of `body`, which was read strictly, gives to what it calls.
+    pub fn arguments(&mut self, body: &[u8]) {
+        let sink = &self.sink;
+        let held = |sent: Option<&str>| {
+            sent.map(|sent| Arguments::of(sent, sink.digest(sent), sink.holds_arguments())).unwrap_or_default()
+        };
+        let sent = arguments::sent(body);
+        if self.record.operations.is_empty() {
+            self.record.arguments = held(sent.first().copied().flatten());
+        }
+        for (part, sent) in self.record.operations.iter_mut().zip(sent) {
+            part.arguments = held(sent);
+        }
+    }
+
     /// What policy said of each message. A refusal is recorded whole by `rejected`.
     pub fn decided(&mut self, decided: &[Result<Permit, Denial>]) {
         let permits = || decided.iter().flatten();
@@ -200,7 +157,7 @@ impl Trail {
         }
         if self.record.operations.is_empty() {
             if let Some(permit) = permits().next() {
-                self.record.rule = Some(permit.rule().to_string());
+                (self.record.rule, self.record.rule_line) = named(permit.rule());
                 self.record.scopes_needed = Some(scopes(permit.needed()));
             }
             return;
@@ -210,13 +167,13 @@ impl Trail {
                 Ok(permit) => {
                     part.decision = Some("allowed");
                     part.would_deny = permit.would_deny().map(Denial::reason);
-                    part.rule = Some(permit.rule().to_string());
+                    (part.rule, part.rule_line) = named(permit.rule());
                     part.scopes_needed = Some(scopes(permit.needed()));
                 }
                 Err(denial) => {
                     part.decision = Some("refused");
                     part.reason = Some(denial.reason());
-                    part.rule = Some(denial.rule().to_string());
+                    (part.rule, part.rule_line) = named(denial.rule());
                     part.scopes_needed = denial.needed().map(scopes);
                 }
             }
@@ -236,7 +193,7 @@ impl Trail {
         match &rejection.cause {
             Cause::Denial(denial) => {
                 self.record.decision = "refused";
-                self.record.rule = Some(denial.rule().to_string());
+                (self.record.rule, self.record.rule_line) = named(denial.rule());
                 self.record.scopes_needed = denial.needed().map(scopes);
             }
             Cause::Failure(Failure::UpstreamProtocol { location, .. }) => {
@@ -281,10 +238,12 @@ impl Trail {
 
     fn write(&mut self) {
         self.written = true;
+        if !self.recorded {
+            return self.sink.unrecorded();
+        }
         self.record.duration_ms = (self.started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
         self.record.time = humantime::format_rfc3339_millis(clock::wall_time()).to_string();
-        // A record of strings and numbers always serializes; were it not to, an empty line would show it.
-        self.sink.write(escaped(&serde_json::to_string(&self.record).unwrap_or_default()).into_bytes());
+        self.sink.write(self.record.to_line());
     }
 }
 
@@ -304,33 +263,14 @@ impl Drop for Trail {
     }
 }
 
-/// JSON leaves DEL, the C1 controls, and the characters that break or turn round a line as they are: on the terminal of who
-/// reads the log, U+009B moves the cursor and U+202E reverses the text. They can stand only within strings.
-fn escaped(json: &str) -> String {
-    let mut out = String::with_capacity(json.len());
-    for char in json.chars() {
-        match char {
-            '\u{7f}'..='\u{9f}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' => out.extend(["\\u", &format!("{:04x}", u32::from(char))]),
-            _ => out.push(char),
-        }
-    }
-    out
+/// A rule and its line.
+fn named(rule: RuleId) -> (Option<String>, Option<usize>) {
+    (Some(rule.to_string()), rule.line())
 }
 
 fn scopes(set: &ScopeSet) -> String {
     cut(&set.to_string())
 }
-
-fn cut(text: &str) -> String {
-    text.chars().take(TEXT_CHARS_MAX).collect()
-}
-
-/// Longer client text says nothing more, and a flood of it would fill the log.
-const TEXT_CHARS_MAX: usize = 256;
 
 #[cfg(test)]
 mod tests {

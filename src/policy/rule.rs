@@ -49,6 +49,8 @@ pub struct Rule {
     pub effect: Effect,
     /// Whether it is enforced where the route only reports.
     pub enforced: bool,
+    /// Its line in the file, counted from 1; 0 where it stands in none.
+    pub line: usize,
 }
 
 /// What a rule is about.
@@ -295,6 +297,11 @@ impl Policy {
     /// Whether a rule about this kind of name is enforced where the route only reports.
     pub(super) fn has_enforced(&self, kind: Kind) -> bool {
         self.settings.rules.iter().any(|rule| rule.enforced && !rule.target.patterns(kind).is_empty())
+    }
+
+    /// The name of the rule at `place`.
+    pub(super) fn rule_id(&self, place: usize) -> RuleId {
+        RuleId::Rule { place, line: self.settings.rules.get(place).map_or(0, |rule| rule.line) }
     }
 
     /// Whether the rule is enforced where the route only reports.

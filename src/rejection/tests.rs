@@ -11,7 +11,11 @@ fn set(text: &str) -> ScopeSet {
 }
 
 fn insufficient() -> Denial {
-    Denial::InsufficientScope { needed: set("mcp b"), challenge: set("mcp b a"), rule: RuleId::Rule(1) }
+    Denial::InsufficientScope {
+        needed: set("mcp b"),
+        challenge: set("mcp b a"),
+        rule: RuleId::Rule { place: 1, line: 0 },
+    }
 }
 
 fn never(undefined_method: bool) -> Denial {
@@ -191,7 +195,7 @@ fn messages_say_what_to_do_and_nothing_of_the_token() {
 fn rules_are_named_as_in_the_file() {
     let check = |rule: RuleId, expect: &str| assert_eq!(rule.to_string(), expect);
     check(RuleId::Required, "required_scopes");
-    check(RuleId::Rule(3), "rules[3]");
+    check(RuleId::Rule { place: 3, line: 0 }, "rules[3]");
     check(RuleId::Default, "default");
     check(RuleId::BuiltIn, "built_in");
 }
@@ -207,7 +211,11 @@ const BATCH: &str = r#"[{"jsonrpc":"2.0","id":1,"method":"ping"},{"jsonrpc":"2.0
 
 #[test]
 fn a_batch_is_refused_by_its_worst_message_and_each_request_is_answered() {
-    let other = || Denial::InsufficientScope { needed: set("mcp z"), challenge: set("mcp z"), rule: RuleId::Rule(2) };
+    let other = || Denial::InsufficientScope {
+        needed: set("mcp z"),
+        challenge: set("mcp z"),
+        rule: RuleId::Rule { place: 2, line: 0 },
+    };
     let check = |denials: Vec<Option<Denial>>, reason: &str, codes: [i32; 2]| {
         let rejection = Rejection::of_denials(denials, &batch(BATCH));
         assert_eq!(rejection.reason(), reason);

@@ -132,6 +132,13 @@ pub struct Fetched {
 #[derive(Debug, Clone)]
 pub struct FetchError(pub String);
 
+/// The first 16 hexadecimal digits of the SHA-256 of a token: which token it was, for who has it, and nothing for others.
+#[must_use]
+pub fn digest_prefix(token: &AccessToken) -> String {
+    let digest = cache::token_digest(token.as_str());
+    format!("{:016x}", digest.iter().take(8).fold(0_u64, |prefix, byte| prefix << 8 | u64::from(*byte)))
+}
+
 /// Validates access tokens. The background tasks of its issuers end with the last validator that knows them.
 pub struct Validator {
     /// By issuer identifier. A token only ever meets the keys of the issuer that it names.

@@ -7,6 +7,10 @@ mod support; // the fakes, the gateway, the client, and the invariants
 #[cfg(test)]
 mod answers; // every reason word with its whole answer
 #[cfg(test)]
+mod audit; // what a record says
+#[cfg(test)]
+mod audit_outputs; // records and log lines whose reader stalls, whose disk is full, whose file moves
+#[cfg(test)]
 mod batches; // several messages in one body
 #[cfg(test)]
 mod bodies; // what cannot be inspected is never forwarded

@@ -7,6 +7,7 @@ pub(crate) mod gateway;
 pub(crate) mod mcp_server;
 pub(crate) mod port;
 pub(crate) mod program;
+pub(crate) mod schema;
 pub(crate) mod tls;
 pub(crate) mod token;
 pub(crate) mod wire;
