@@ -26,7 +26,8 @@ use ipnet::IpNet;
 use self::checks::Checks;
 use self::error::{Problem, shown};
 use self::place::{KeyPath, Place};
-use crate::gateway::settings::{SessionKey, Settings, Tls};
+use crate::gateway::secret::SessionKey;
+use crate::gateway::settings::{Settings, Tls};
 use crate::oauth::ids::PublicOrigin;
 use crate::oauth::scope::{Scope, ScopeHierarchy};
 

@@ -16,6 +16,7 @@ pub mod listener;
 mod pipeline;
 mod respond;
 pub mod route;
+pub mod secret;
 pub mod session;
 pub mod settings;
 pub mod shutdown;

@@ -7,8 +7,9 @@ use std::fmt;
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use zeroize::Zeroizing;
 
-use super::settings::SessionKey;
+use super::secret::SessionKey;
 use crate::token::Principal;
 
 /// The keys: the first seals, all open.
@@ -40,9 +41,9 @@ impl SessionSeal {
     /// Without keys one is made at random: sessions then end with the process.
     pub fn new(keys: &[SessionKey]) -> Result<Self, String> {
         let Some((first, others)) = keys.split_first() else {
-            let mut random = [0; 32];
-            aws_lc_rs::rand::fill(&mut random).map_err(|_| "the system gives no random bytes".to_owned())?;
-            return Ok(Self { seals: sealing_key(&SessionKey(random))?, opens_too: Vec::new() });
+            let mut random = Zeroizing::new([0; 32]);
+            aws_lc_rs::rand::fill(random.as_mut_slice()).map_err(|_| "the system gives no random bytes".to_owned())?;
+            return Ok(Self { seals: sealing_key(&SessionKey::new(&random))?, opens_too: Vec::new() });
         };
         let opens_too = others.iter().map(sealing_key).collect::<Result<_, _>>()?;
         Ok(Self { seals: sealing_key(first)?, opens_too })
@@ -112,7 +113,7 @@ impl fmt::Debug for SessionSeal {
 
 /// AES-256-GCM-SIV (RFC 8452): replicas seal with one key for years, and a nonce that comes twice must not break it.
 fn sealing_key(key: &SessionKey) -> Result<RandomizedNonceKey, String> {
-    RandomizedNonceKey::new(&AES_256_GCM_SIV, &key.0).map_err(|_| "the session key cannot be used".to_owned())
+    RandomizedNonceKey::new(&AES_256_GCM_SIV, key.bytes()).map_err(|_| "the session key cannot be used".to_owned())
 }
 
 /// What is sealed. One must not pass for the other: a session id that a server chose could name any path.
@@ -165,7 +166,7 @@ mod tests {
         Owner { issuer: "https://as.example", subject: Some("alice"), client: Some("cli"), route: "github" };
 
     fn key(byte: u8) -> SessionKey {
-        SessionKey([byte; 32])
+        SessionKey::new(&[byte; 32])
     }
 
     fn seal_of(keys: &[u8]) -> SessionSeal {

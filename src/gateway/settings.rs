@@ -1,6 +1,5 @@
 //! What the gateway is told: the values that `config` makes of the file. Plain data, no behaviour.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,6 +9,7 @@ use http::HeaderName;
 use http::uri::{Authority, PathAndQuery};
 use ipnet::IpNet;
 
+use super::secret::SessionKey;
 use crate::oauth::ids::{Audience, Issuer, PublicOrigin, ResourceUri};
 use crate::oauth::scope::ScopeSet;
 use crate::policy::Policy;
@@ -125,16 +125,6 @@ pub struct UpstreamTls {
     pub client: Option<(PathBuf, PathBuf)>,
     /// The name its certificate must have, when not the URL's host.
     pub server_name: Option<String>,
-}
-
-/// A key of the session seal: 32 bytes.
-#[derive(Clone)]
-pub struct SessionKey(pub [u8; 32]);
-
-impl fmt::Debug for SessionKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SessionKey(…)")
-    }
 }
 
 /// Sizes and counts; every field has a key of the same name under `limits`.
