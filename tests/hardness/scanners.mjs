@@ -7,6 +7,8 @@ import { join } from 'node:path';
 // issuer, for two days, without revocation; and a redirect or headers for browsers.
 const of_the_test = /^(cert_|cert(\b|$)|OCSP|CRL|HSTS|HPKP|security_headers|DNS_CAArecord|banner_|HTTP_|cookie|overall_grade|final_score|engine_problem|scanTime|trust|CAA|chain)/;
 
+const testssl_secs_max = 400;
+
 // Protocols and suites by sslscan.
 export async function sslscan(at, folder, tool) {
   const file = join(folder, 'sslscan.xml');
@@ -26,11 +28,12 @@ export async function sslscan(at, folder, tool) {
   return { came: `${enabled.join(', ')}; ${suites.length} suites, all AEAD with ECDHE`, found };
 }
 
-// All of testssl.sh but the simulation of clients.
+// testssl.sh: protocols, suites, forward secrecy, certificate, and the attacks by name that could apply where there is no CBC and
+// no RSA key exchange.
 export async function testssl(at, folder, tool) {
   const file = join(folder, 'testssl.json');
-  const parts = ['-p', '-s', '-f', '-P', '-S', '-U', '--quiet', '--warnings', 'off', '--color', '0', '--ip', '127.0.0.1'];
-  const text = await tool(['testssl', ...parts, '--jsonfile', file, at], 300);
+  const parts = ['-p', '-s', '-f', '-S', '-R', '-C', '-H', '-I', '-BB', '-O', '-W', '-F', '-J', '-4', '--quiet', '--warnings', 'off', '--color', '0', '--ip', '127.0.0.1'];
+  const text = await tool(['testssl', ...parts, '--jsonfile', file, at], testssl_secs_max);
   const results = JSON.parse(readFileSync(file, 'utf8'));
   const said = Object.fromEntries(results.map(({ id, finding }) => [id, finding]));
   const bad = results.filter(({ id, severity }) => /LOW|MEDIUM|HIGH|CRITICAL|FATAL/.test(severity) && !of_the_test.test(id));
