@@ -6,7 +6,7 @@ use super::checks::Checks;
 use super::error::shown;
 use super::place::KeyPath;
 use super::{raw, secret_key};
-use crate::gateway::settings::{AuditSettings, AuditTo, DigestKey, OnStall};
+use crate::gateway::settings::{AuditSettings, AuditTo, OnStall};
 
 /// All of it; what is refused has its default.
 pub(super) fn audit(written: &raw::Audit, checks: &mut Checks<'_>) -> AuditSettings {
@@ -26,7 +26,7 @@ pub(super) fn audit(written: &raw::Audit, checks: &mut Checks<'_>) -> AuditSetti
             16..=1_000_000,
             default.queue_records_max,
         ),
-        digest_key: digest_key.map(DigestKey),
+        digest_key,
     }
 }
 

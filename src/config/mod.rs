@@ -28,7 +28,8 @@ use self::checks::Checks;
 use self::error::{Problem, shown};
 use self::place::{KeyPath, Place};
 use crate::gateway::reload::Watched;
-use crate::gateway::settings::{SessionKey, Settings, Tls};
+use crate::gateway::secret::SecretKey;
+use crate::gateway::settings::{Settings, Tls};
 use crate::oauth::ids::PublicOrigin;
 use crate::oauth::scope::{Scope, ScopeHierarchy};
 
@@ -240,14 +241,14 @@ fn scope_hierarchy(file: &raw::File, checks: &mut Checks<'_>) -> Option<ScopeHie
 }
 
 /// Every key that can be read; the others are reported.
-fn session_keys(sessions: &raw::Sessions, checks: &mut Checks<'_>) -> Vec<SessionKey> {
+fn session_keys(sessions: &raw::Sessions, checks: &mut Checks<'_>) -> Vec<SecretKey> {
     let list = KeyPath::default().key("sessions").key("keys");
     let keys = sessions.keys.iter().enumerate();
-    keys.filter_map(|(index, source)| secret_key(source, &list.index(index), checks)).map(SessionKey).collect()
+    keys.filter_map(|(index, source)| secret_key(source, &list.index(index), checks)).collect()
 }
 
 /// The key that `source` names; one that cannot be read is reported.
-fn secret_key(source: &raw::SecretSource, path: &KeyPath, checks: &mut Checks<'_>) -> Option<[u8; 32]> {
+fn secret_key(source: &raw::SecretSource, path: &KeyPath, checks: &mut Checks<'_>) -> Option<SecretKey> {
     let (path, source, read) = match (&source.file, &source.env) {
         (Some(file), None) => (path.key("file"), file, secret::key_from_file(&checks.resolve(file))),
         (None, Some(name)) => (path.key("env"), name, secret::key_from_env(name)),

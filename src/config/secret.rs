@@ -1,39 +1,38 @@
 //! Secrets: read from a file or from the environment, here and nowhere else, and never printed. An error says where the
-//! secret should have been and what form it has, never what was found.
+//! secret should have been and what form it has, never what was found. What was read on the way is wiped.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use zeroize::Zeroizing;
+
+use crate::gateway::secret::{SecretKey, read_secret};
 
 /// No key that we read is longer, in any of its forms.
-const FILE_BYTES_MAX: u64 = 1024;
+const FILE_BYTES_MAX: usize = 1024;
 
 /// What a key looks like.
 pub(super) const KEY_FORMS: &str =
     "32 random bytes, as 64 hexadecimal digits, in base64, or raw in a file; `openssl rand -hex 32` writes one";
 
 /// A key from `path`: 32 bytes raw, or in one of the text forms. The error says what is wrong without the value.
-pub(super) fn key_from_file(path: &Path) -> Result<[u8; 32], String> {
-    let bytes = read_limited(path).map_err(|error| format!("cannot be read ({error})"))?;
-    match <[u8; 32]>::try_from(bytes.as_slice()) {
+pub(super) fn key_from_file(path: &Path) -> Result<SecretKey, String> {
+    let bytes = read_secret(path, FILE_BYTES_MAX).map_err(|error| format!("cannot be read ({error})"))?;
+    match <&[u8; 32]>::try_from(bytes.as_slice()) {
         // A passphrase of 32 letters has a fraction of the strength that its length promises.
-        Ok(key) if !is_text(&bytes) => Ok(key),
+        Ok(key) if !is_text(&bytes) => Ok(SecretKey::new(key)),
         Ok(_) | Err(_) => from_text(&bytes).ok_or_else(|| "does not hold a key (its content is not shown)".to_owned()),
     }
 }
 
 /// A key from the environment variable `name`, in one of the text forms.
-pub(super) fn key_from_env(name: &str) -> Result<[u8; 32], String> {
+pub(super) fn key_from_env(name: &str) -> Result<SecretKey, String> {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads secrets from the environment")]
     let value = std::env::var_os(name).ok_or_else(|| "is not set".to_owned())?;
-    value
-        .to_str()
-        .and_then(|text| from_text(text.as_bytes()))
-        .ok_or_else(|| "does not hold a key (its content is not shown)".to_owned())
+    let value = Zeroizing::new(value.into_encoded_bytes());
+    from_text(&value).ok_or_else(|| "does not hold a key (its content is not shown)".to_owned())
 }
 
 /// Whether `text` is a key, and not the name of a place that holds one.
@@ -47,35 +46,32 @@ fn is_text(bytes: &[u8]) -> bool {
         .is_ok_and(|text| text.chars().all(|letter| letter.is_whitespace() || !letter.is_control()))
 }
 
-fn read_limited(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
 /// 64 hexadecimal digits, or the base64 of 32 bytes, in either alphabet, with or without padding.
-fn from_text(text: &[u8]) -> Option<[u8; 32]> {
+fn from_text(text: &[u8]) -> Option<SecretKey> {
     let text = text.trim_ascii_end();
     from_hex(text).or_else(|| from_base64(text))
 }
 
-fn from_hex(text: &[u8]) -> Option<[u8; 32]> {
+fn from_hex(text: &[u8]) -> Option<SecretKey> {
     if text.len() != 64 {
         return None;
     }
-    let mut key = [0; 32];
+    let mut key = Zeroizing::new([0; 32]);
     for (byte, digits) in key.iter_mut().zip(text.chunks_exact(2)) {
-        let digits = digits.iter().map(|digit| char::from(*digit).to_digit(16)).collect::<Option<Vec<u32>>>()?;
-        *byte = u8::try_from(digits.iter().fold(0, |value, digit| value * 16 + digit)).ok()?;
+        let value = digits.iter().try_fold(0, |value, digit| Some(value * 16 + char::from(*digit).to_digit(16)?))?;
+        *byte = u8::try_from(value).ok()?;
     }
-    Some(key)
+    Some(SecretKey::new(&key))
 }
 
-fn from_base64(text: &[u8]) -> Option<[u8; 32]> {
+fn from_base64(text: &[u8]) -> Option<SecretKey> {
     let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    [alphabet::STANDARD, alphabet::URL_SAFE]
-        .into_iter()
-        .find_map(|alphabet| GeneralPurpose::new(&alphabet, config).decode(text).ok()?.try_into().ok())
+    // Room for what the length of a key's text may stand for; anything longer does not fit, and is no key.
+    let mut bytes = Zeroizing::new([0; 33]);
+    [alphabet::STANDARD, alphabet::URL_SAFE].into_iter().find_map(|alphabet| {
+        let length = GeneralPurpose::new(&alphabet, config).decode_slice(text, bytes.as_mut_slice()).ok()?;
+        bytes.get(..length)?.try_into().ok().map(SecretKey::new)
+    })
 }
 
 #[cfg(test)]
@@ -83,7 +79,7 @@ mod tests {
     use super::*;
 
     fn key(text: &str) -> Option<[u8; 32]> {
-        from_text(text.as_bytes())
+        from_text(text.as_bytes()).map(|key| *key.bytes())
     }
 
     #[test]
@@ -102,6 +98,9 @@ mod tests {
         check(&format!("{hex}00"), None);
         check("correct horse battery staple", None);
         check("AAAA", None);
+        check(&"A".repeat(42), None);
+        check(&"A".repeat(44), None);
+        check(&"A".repeat(4000), None);
     }
 
     #[test]

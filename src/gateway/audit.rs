@@ -170,7 +170,7 @@ impl AuditSink {
 
 impl Words {
     fn of(settings: &AuditSettings, key: &[u8; 32]) -> Self {
-        let key = settings.digest_key.as_ref().map_or(key, |key| &key.0);
+        let key = settings.digest_key.as_ref().map_or(key, |key| key.bytes());
         Self {
             key: hmac::Key::new(hmac::HMAC_SHA256, key),
             arguments: settings.arguments,

@@ -19,6 +19,7 @@ pub(crate) mod rates;
 pub mod reload;
 mod respond;
 pub mod route;
+pub mod secret;
 mod serving;
 pub mod session;
 pub mod settings;
@@ -42,8 +43,9 @@ use listener::Terms;
 use places::{Places, Requests, Whose};
 use rates::Rates;
 use route::Table;
+use secret::SecretKey;
 use session::SessionSeal;
-use settings::{Limits, SessionKey, Settings, Timeouts};
+use settings::{Limits, Settings, Timeouts};
 use tls::Contents;
 
 pub use serving::{Around, Prepared, Serving};
@@ -56,7 +58,7 @@ pub struct Gateway {
     tokens: Validator,
     sessions: SessionSeal,
     /// Seals where the file names no key.
-    own_session_key: SessionKey,
+    own_session_key: SecretKey,
     streams: Streams,
     bodies: BodyBudget,
     taken: Taken,

@@ -17,8 +17,9 @@ use super::http_sse::Streams;
 use super::listener::{self, Peer, Terms};
 use super::reload::Reloads;
 use super::route::{Route, Table};
+use super::secret::SecretKey;
 use super::session::{self, SessionSeal};
-use super::settings::{SessionKey, Settings, Tls};
+use super::settings::{Settings, Tls};
 use super::shutdown::Shutdown;
 use super::tls::{self, Contents};
 use super::{Gateway, Taken, TlsEnd};
@@ -47,7 +48,7 @@ pub struct Prepared {
     settings: Settings,
     table: Table,
     sessions: SessionSeal,
-    own_session_key: SessionKey,
+    own_session_key: SecretKey,
     tls: Option<TlsEnd>,
 }
 

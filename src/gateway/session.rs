@@ -7,8 +7,9 @@ use std::fmt;
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use zeroize::Zeroizing;
 
-use super::settings::SessionKey;
+use super::secret::SecretKey;
 use crate::token::Principal;
 
 /// The keys: the first seals, all open.
@@ -38,7 +39,7 @@ impl<'a> Owner<'a> {
 
 impl SessionSeal {
     /// Without keys `own` is the one: sessions then end with the process that made it.
-    pub fn new(keys: &[SessionKey], own: &SessionKey) -> Result<Self, String> {
+    pub fn new(keys: &[SecretKey], own: &SecretKey) -> Result<Self, String> {
         let (first, others) = keys.split_first().unwrap_or((own, &[]));
         let opens_too = others.iter().map(sealing_key).collect::<Result<_, _>>()?;
         Ok(Self { seals: sealing_key(first)?, opens_too })
@@ -107,15 +108,15 @@ impl fmt::Debug for SessionSeal {
 }
 
 /// A key at random.
-pub(super) fn random_key() -> Result<SessionKey, String> {
-    let mut random = [0; 32];
-    aws_lc_rs::rand::fill(&mut random).map_err(|_| "the system gives no random bytes".to_owned())?;
-    Ok(SessionKey(random))
+pub(super) fn random_key() -> Result<SecretKey, String> {
+    let mut random = Zeroizing::new([0; 32]);
+    aws_lc_rs::rand::fill(random.as_mut_slice()).map_err(|_| "the system gives no random bytes".to_owned())?;
+    Ok(SecretKey::new(&random))
 }
 
 /// AES-256-GCM-SIV (RFC 8452): replicas seal with one key for years, and a nonce that comes twice must not break it.
-fn sealing_key(key: &SessionKey) -> Result<RandomizedNonceKey, String> {
-    RandomizedNonceKey::new(&AES_256_GCM_SIV, &key.0).map_err(|_| "the session key cannot be used".to_owned())
+fn sealing_key(key: &SecretKey) -> Result<RandomizedNonceKey, String> {
+    RandomizedNonceKey::new(&AES_256_GCM_SIV, key.bytes()).map_err(|_| "the session key cannot be used".to_owned())
 }
 
 /// What is sealed. One must not pass for the other: a session id that a server chose could name any path.
@@ -167,8 +168,8 @@ mod tests {
     const OWNER: Owner<'static> =
         Owner { issuer: "https://as.example", subject: Some("alice"), client: Some("cli"), route: "github" };
 
-    fn key(byte: u8) -> SessionKey {
-        SessionKey([byte; 32])
+    fn key(byte: u8) -> SecretKey {
+        SecretKey::new(&[byte; 32])
     }
 
     fn seal_of(keys: &[u8]) -> SessionSeal {

@@ -1,6 +1,5 @@
 //! What the gateway is told: the values that `config` makes of the file. Plain data, no behaviour.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -11,6 +10,7 @@ use http::HeaderName;
 use http::uri::{Authority, PathAndQuery};
 use ipnet::IpNet;
 
+use super::secret::SecretKey;
 use crate::oauth::ids::{Audience, Issuer, PublicOrigin, ResourceUri};
 use crate::oauth::scope::ScopeSet;
 use crate::policy::Policy;
@@ -34,7 +34,7 @@ pub struct Settings {
     /// The MCP endpoints.
     pub routes: Vec<RouteSettings>,
     /// Keys of the session seal, the first seals, all open; empty: one that is made at start.
-    pub session_keys: Vec<SessionKey>,
+    pub session_keys: Vec<SecretKey>,
     /// Sizes and counts.
     pub limits: Limits,
     /// Times.
@@ -158,16 +158,6 @@ pub struct UpstreamTls {
     pub server_name: Option<String>,
 }
 
-/// A key of the session seal: 32 bytes.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SessionKey(pub [u8; 32]);
-
-impl fmt::Debug for SessionKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SessionKey(…)")
-    }
-}
-
 /// The audit log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditSettings {
@@ -180,7 +170,7 @@ pub struct AuditSettings {
     /// Records that may wait for an output (4096).
     pub queue_records_max: usize,
     /// The key of the digest of arguments; `None`: one is made at start.
-    pub digest_key: Option<DigestKey>,
+    pub digest_key: Option<SecretKey>,
 }
 
 /// Where audit records go.
@@ -201,16 +191,6 @@ pub enum OnStall {
     Block,
     /// They go on, and their records are dropped and counted.
     Drop,
-}
-
-/// A key of the digest of arguments.
-#[derive(Clone, PartialEq, Eq)]
-pub struct DigestKey(pub [u8; 32]);
-
-impl fmt::Debug for DigestKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("DigestKey(…)")
-    }
 }
 
 /// Sizes and counts; every field has a key of the same name under `limits`.

@@ -3,6 +3,7 @@
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use super::*;
+use crate::gateway::secret::SecretKey;
 
 /// Takes nothing until it is let go.
 struct Stuck(Receiver<()>);
@@ -144,7 +145,7 @@ fn outputs_that_stay_are_kept_when_the_file_changes() {
 
 #[test]
 fn the_digest_of_arguments_is_what_anybody_with_the_key_computes() {
-    let key = Some(super::super::settings::DigestKey([b'k'; 32]));
+    let key = Some(SecretKey::new(&[b'k'; 32]));
     let sink = AuditSink::start(io::sink()).unwrap();
     let keyed = sink.clone().with_settings(&AuditSettings { digest_key: key, ..AuditSettings::default() });
     // printf '{"id":1}' | openssl dgst -sha256 -hmac kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk
