@@ -137,10 +137,10 @@ fn patterns(
 /// The pattern at `path` never decides, since the one at `other` does.
 fn refuse_covered(path: &KeyPath, other: &KeyPath, checks: &mut Checks<'_>) {
     let found = format!(
-        "{} is covered by the earlier pattern {} (line {}): it can never decide",
+        "{} is covered by the earlier pattern {} ({}): it can never decide",
         checks.shown(path),
         checks.shown(other),
-        checks.line(other)
+        checks.line(other, path)
     );
     checks.refuse(path, found, "a pattern that no earlier rule covers; move this rule above that one, or remove it");
 }
