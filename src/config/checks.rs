@@ -40,7 +40,9 @@ impl<'a> Checks<'a> {
     pub(super) fn include(&mut self, source: Source, problems: Vec<Problem>) -> usize {
         let number = self.sources.len();
         self.sources.push(source);
-        problems.into_iter().for_each(|problem| self.add(problem.in_file(number)));
+        for problem in problems {
+            self.add(problem.in_file(number));
+        }
         number
     }
 
