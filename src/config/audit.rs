@@ -53,7 +53,7 @@ fn to(written: &raw::Audit, path: &KeyPath, checks: &mut Checks<'_>) -> Option<A
 /// A file that can be there: it is opened, and made, when the gateway starts.
 fn log_file(name: &str, path: &KeyPath, checks: &mut Checks<'_>) -> Option<PathBuf> {
     // Not one to be watched: it changes with every record.
-    let file = checks.beside(name);
+    let file = checks.path_of(path, name);
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if name.is_empty() || name.ends_with('/') || file.is_dir() {
         checks.refuse(path, format!("{} is a folder", shown(name)), "the name of a file");

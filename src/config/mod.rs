@@ -5,6 +5,7 @@ pub mod error;
 
 mod audit;
 mod checks;
+mod include;
 mod limits;
 mod place;
 mod raw;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use self::checks::Checks;
+use self::checks::{Checks, Source};
 use self::error::{Problem, shown};
 use self::place::{KeyPath, Place};
 use crate::gateway::reload::Watched;
@@ -49,9 +50,9 @@ pub fn load(path: &Path) -> Result<Settings, ConfigErrors> {
 pub fn load_and_watch(path: &Path) -> (Result<Settings, ConfigErrors>, Vec<Watched>) {
     let name = path.display().to_string();
     let mut files = vec![Watched::now(path)];
-    let settings = match read_text(path) {
+    let settings = match read_text(path, "a readable file; name another with --config") {
         Ok(text) => parse_and_watch(&text, &name, path.parent().unwrap_or_else(|| Path::new("")), &mut files),
-        Err(problem) => Err(ConfigErrors::new(&name, vec![problem])),
+        Err(problem) => Err(ConfigErrors::new(vec![name], vec![problem])),
     };
     (settings, files)
 }
@@ -62,24 +63,26 @@ pub fn parse(text: &str, name: &str, base: &Path) -> Result<Settings, ConfigErro
 }
 
 fn parse_and_watch(text: &str, name: &str, base: &Path, files: &mut Vec<Watched>) -> Result<Settings, ConfigErrors> {
+    let of_file = |problems| ConfigErrors::new(vec![name.to_owned()], problems);
     if text.len() > FILE_BYTES_MAX {
-        return Err(ConfigErrors::new(name, vec![too_long()]));
+        return Err(of_file(vec![too_long()]));
     }
-    let (file, tree) = yaml::read(text).map_err(|problems| ConfigErrors::new(name, problems))?;
-    let mut checks = Checks::new(&tree, base, files);
+    let (file, tree) = yaml::read(text).map_err(of_file)?;
+    let source = Source { name: name.to_owned(), base: base.to_owned(), tree: Some(tree) };
+    let mut checks = Checks::new(source, files);
     let settings = settings(&file, &mut checks);
     match (settings, checks.into_problems()) {
-        (Some(settings), problems) if problems.is_empty() => Ok(settings),
-        (_, problems) => Err(ConfigErrors::new(name, problems)),
+        (Some(settings), (_, problems)) if problems.is_empty() => Ok(settings),
+        (_, (names, problems)) => Err(ConfigErrors::new(names, problems)),
     }
 }
 
-fn read_text(path: &Path) -> Result<String, Problem> {
+fn read_text(path: &Path, expected: &str) -> Result<String, Problem> {
     let mut bytes = Vec::new();
     let limit = u64::try_from(FILE_BYTES_MAX).unwrap_or(u64::MAX);
-    File::open(path).and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes)).map_err(|error| {
-        Problem::of_file(format!("cannot be read: {error}"), "a readable file; name another with --config")
-    })?;
+    File::open(path)
+        .and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes))
+        .map_err(|error| Problem::of_file(format!("cannot be read: {error}"), expected))?;
     if bytes.len() > FILE_BYTES_MAX {
         return Err(too_long());
     }
@@ -113,7 +116,8 @@ fn settings(file: &raw::File, checks: &mut Checks<'_>) -> Option<Settings> {
         listen,
     };
     let timeouts = common.timeouts;
-    let routes = routes::routes(&file.routes, &common, checks);
+    let included = include::included(file.include.as_ref(), checks);
+    let routes = routes::routes(&include::all_routes(file, &included), &common, checks);
     let session_keys = session_keys(&file.sessions, checks);
     let limits = limits::limits(&file.limits, checks);
     let drain = limits::drain(&file.drain, checks);
@@ -250,7 +254,7 @@ fn session_keys(sessions: &raw::Sessions, checks: &mut Checks<'_>) -> Vec<Secret
 /// The key that `source` names; one that cannot be read is reported.
 fn secret_key(source: &raw::SecretSource, path: &KeyPath, checks: &mut Checks<'_>) -> Option<SecretKey> {
     let (path, source, read) = match (&source.file, &source.env) {
-        (Some(file), None) => (path.key("file"), file, secret::key_from_file(&checks.resolve(file))),
+        (Some(file), None) => (path.key("file"), file, secret::key_from_file(&checks.resolve(path, file))),
         (None, Some(name)) => (path.key("env"), name, secret::key_from_env(name)),
         (Some(_), Some(_)) | (None, None) => {
             checks.refuse(path, "a key comes from one place", "exactly one of `file:` and `env:`");

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 
 /// The top level of the file.
 #[derive(Debug, Deserialize)]
@@ -36,9 +36,13 @@ pub(super) struct File {
     /// cycle is refused. Default: `{}`.
     #[serde(default)]
     pub(super) scope_hierarchy: BTreeMap<String, Vec<String>>,
-    /// The MCP endpoints. At least one.
+    /// The MCP endpoints. At least one, here or in what `include` names.
     #[serde(default)]
     pub(super) routes: Vec<Route>,
+    /// A folder of files with further `routes` and nothing else, or a list of such folders and files. Of a folder every `*.yaml` and
+    /// `*.yml` is read, in the order of their names, but for names that begin with `.`. What such a file names is relative to its
+    /// own folder. Default: none.
+    pub(super) include: Option<Include>,
     /// The seal of session ids. Default: a key that is made at start, and that outlives reloads.
     #[serde(default)]
     pub(super) sessions: Sessions,
@@ -58,6 +62,24 @@ pub(super) struct File {
     /// The audit log.
     #[serde(default)]
     pub(super) audit: Audit,
+}
+
+/// A file that is included.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Included {
+    /// Its routes.
+    #[serde(default)]
+    pub(super) routes: Vec<Route>,
+}
+
+/// `include`.
+#[derive(Debug)]
+pub(super) enum Include {
+    /// A text.
+    One(String),
+    /// A list.
+    List(Vec<String>),
 }
 
 /// `tls`.
@@ -506,6 +528,25 @@ impl<'de> Deserialize<'de> for Tls {
             }
         }
         deserializer.deserialize_any(TextOrMap)
+    }
+}
+
+impl<'de> Deserialize<'de> for Include {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextOrList;
+        impl<'de> Visitor<'de> for TextOrList {
+            type Value = Include;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a folder, or a list of names of folders and files")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Include, E> {
+                Ok(Include::One(text.to_owned()))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Include, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(list)).map(Include::List)
+            }
+        }
+        deserializer.deserialize_any(TextOrList)
     }
 }
 

@@ -50,7 +50,7 @@ pub(super) fn rules(written: &[raw::Rule], list: &KeyPath, checks: &mut Checks<'
         let effect = effect(rule, &path, checks);
         match (target.zip(effect), &mut rules) {
             (Some((target, effect)), Some(rules)) => {
-                rules.push(Rule { target, effect, enforced: rule.mode.is_some(), line: checks.line(&path) });
+                rules.push(Rule { target, effect, enforced: rule.mode.is_some(), line: checks.line_number(&path) });
             }
             (Some(_), None) => {}
             (None, _) => rules = None,
@@ -153,10 +153,10 @@ fn patterns(
 /// The pattern at `path` never decides, since the one at `other` does.
 fn refuse_covered(path: &KeyPath, other: &KeyPath, checks: &mut Checks<'_>) {
     let found = format!(
-        "{} is covered by the earlier pattern {} (line {}): it can never decide",
+        "{} is covered by the earlier pattern {} ({}): it can never decide",
         checks.shown(path),
         checks.shown(other),
-        checks.line(other)
+        checks.line(other, path)
     );
     checks.refuse(path, found, "a pattern that no earlier rule covers; move this rule above that one, or remove it");
 }

@@ -114,6 +114,7 @@ fn the_full_example_is_at_the_defaults() {
     assert_eq!(shown(&full), shown(&bare));
     assert_eq!(full.limits, crate::gateway::settings::Limits::default());
     assert_eq!(full.timeouts, crate::gateway::settings::Timeouts::default());
+    assert_eq!(full.drain, crate::gateway::settings::Drain::default());
 }
 
 #[test]
@@ -137,7 +138,7 @@ fn the_documented_defaults_are_those_of_the_types() {
             default = None;
         }
     }
-    assert_eq!(compared, 23);
+    assert_eq!(compared, 24);
 }
 
 #[test]
@@ -192,7 +193,7 @@ fn top_level_values() {
 
 #[test]
 fn keys_of_later_versions_are_unknown() {
-    for key in ["admin", "drain", "telemetry"] {
+    for key in ["admin", "telemetry"] {
         refused(&format!("{key}: {{}}"), "", key, "unknown key");
     }
     refused("", "rules: [{tools: [a], deny: true, when: x}]", "routes[0].rules[0].when", "unknown key");

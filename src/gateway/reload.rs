@@ -176,7 +176,7 @@ impl Serving {
                 }
             }
             Err(error) => {
-                tracing::error!("the file was read again and cannot be used; what was read before serves on: {error}")
+                tracing::error!("the file was read again and cannot be used; what was read before serves on: {error}");
             }
         }
         files

@@ -149,7 +149,7 @@ impl Table {
     fn connections(&self, route: &RouteSettings) -> Option<Upstream> {
         let mut routes: Vec<_> = self.routes().collect();
         routes.sort_by_key(|other| other.name != route.name);
-        routes.into_iter().find_map(|other| other.upstream.kept(&route.upstream))
+        Upstream::kept(&route.upstream, routes.into_iter().map(|other| &other.upstream))
     }
 
     /// The one authority of a request, as the client wrote it: in HTTP/1 the one `Host`, equal to that of an

@@ -67,14 +67,15 @@ impl Upstream {
         })
     }
 
-    /// The same connections for `settings`, if they would be made in the same way: the files that are named say what they
+    /// The connections of the first of these that would be made as `settings` say: also the files that are named say what they
     /// said.
-    pub fn kept(&self, settings: &UpstreamSettings) -> Option<Self> {
+    pub(super) fn kept<'a>(settings: &UpstreamSettings, mut from: impl Iterator<Item = &'a Self>) -> Option<Self> {
         let made_of = MadeOf::new(settings);
-        (made_of == self.made_of).then(|| Self {
-            client: self.client.clone(),
-            scheme: self.scheme.clone(),
-            authority: self.authority.clone(),
+        let kept = from.find(|before| before.made_of == made_of)?;
+        Some(Self {
+            client: kept.client.clone(),
+            scheme: kept.scheme.clone(),
+            authority: kept.authority.clone(),
             answer_timeout: settings.answer_timeout,
             made_of,
         })

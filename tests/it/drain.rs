@@ -103,7 +103,7 @@ async fn what_does_not_end_by_itself_is_ended_after_the_grace() {
     program.signal("INT");
     assert_eq!(opened.event().await, None);
     assert_eq!(opened.end().await, End::Clean, "with its last chunk");
-    hanging.is_cut().await;
+    hanging.expect_cut().await;
     let (code, audit) = program.ended().await;
     assert_eq!(code, Some(0));
     let ends: Vec<_> = audit.iter().filter_map(|record| record["end"].as_str()).collect();
@@ -121,6 +121,6 @@ async fn a_second_signal_ends_it_at_once() {
     program.logged("stopping: ").await;
     program.signal("TERM");
     program.logged("a second signal").await;
-    hanging.is_cut().await;
+    hanging.expect_cut().await;
     assert_eq!(program.ended().await.0, Some(0));
 }

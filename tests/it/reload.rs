@@ -383,3 +383,38 @@ async fn the_swap_of_a_mounted_folder_is_one_change() {
     program.signal("TERM");
     assert_eq!(program.ended().await.0, Some(0));
 }
+
+#[tokio::test]
+async fn each_team_has_its_own_file() {
+    let folder = write_file("").with_extension("teams");
+    std::fs::create_dir(&folder).unwrap();
+    let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
+    let text = format!("{}drain: {{delay_secs: 0}}\ninclude: [{name}]\n", file(""));
+    let mut program = Program::start(&text).await;
+    program.mcp.permit(1);
+    let routes = |program: &Program, lines: &str| {
+        let text = filled(
+            &format!("routes:\n{}{lines}", OTHER.trim_start_matches('\n')),
+            program.address,
+            &program.issuer,
+            &program.mcp,
+        );
+        write_file(&text)
+    };
+    std::fs::rename(routes(&program, ""), folder.join("other.yaml")).unwrap();
+    program.logged("routes added: other").await;
+    let token = program.issuer.token().aud(format!("http://{}/other", program.address)).mint();
+    program.client.tool("/other", "x").token(&token).send().await.passed();
+    // Another team's fault is everybody's until it is repaired, and says whose it is.
+    std::fs::rename(routes(&program, "    denail: hide\n"), folder.join("third.yml")).unwrap();
+    let line = program.logged("cannot be used").await;
+    assert!(line.contains(&format!("{name}/third.yml:6:5: routes[0].denail: unknown key")), "{line}");
+    std::fs::write(folder.join(".swap.yaml"), "?").unwrap();
+    program.logged("third.yml:6:5").await;
+    std::fs::remove_file(folder.join("third.yml")).unwrap();
+    program.logged("nothing in it has changed").await;
+    std::fs::remove_file(folder.join("other.yaml")).unwrap();
+    program.logged("routes removed: other").await;
+    program.signal("TERM");
+    assert_eq!(program.ended().await.0, Some(0));
+}

@@ -381,7 +381,7 @@ impl Held {
     }
 
     /// No answer comes: the connection ends.
-    pub(crate) async fn is_cut(mut self) {
+    pub(crate) async fn expect_cut(mut self) {
         let head = within("the end of the connection", self.wire.head()).await;
         assert!(head.is_none(), "an answer: {head:?}");
     }
