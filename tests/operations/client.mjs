@@ -2,10 +2,12 @@
 
 import { randomBytes } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
+import { connect as connectHttp2 } from 'node:http2';
 
 // Sends a request; resolves, never rejects. `end`: `complete`; `cut`, the answer began and broke off; `none`, no answer (then
 // `error` says why); `left`, this side gave up after `millis_max`. `ms` is the time until then, `head_ms` that of the head.
-export function ask(origin, path, { method, token, body, headers = {}, agent = false, millis_max = 15_000, onData, send = httpRequest, options = {} } = {}) {
+// `sending`: what sends instead of plain HTTP/1.1, and its options.
+export function ask(origin, path, { method, token, body, headers = {}, agent = false, millis_max = 15_000, onData, sending = {} } = {}) {
   const payload = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
   const began = performance.now();
   const seen = { status: undefined, reason: undefined, text: '' };
@@ -18,6 +20,7 @@ export function ask(origin, path, { method, token, body, headers = {}, agent = f
       clearTimeout(timer);
       resolve({ ...seen, end, error: error?.code ?? error?.message, ms: performance.now() - began });
     };
+    const { send = httpRequest, ...more } = sending;
     const request = send(`${origin}${path}`, {
       method: method ?? (payload === undefined ? 'GET' : 'POST'),
       agent,
@@ -27,7 +30,7 @@ export function ask(origin, path, { method, token, body, headers = {}, agent = f
         accept: payload === undefined ? 'text/event-stream' : 'application/json, text/event-stream',
         ...headers,
       },
-      ...options,
+      ...more,
     });
     timer = setTimeout(() => { finish('left'); request.destroy(); }, millis_max);
     request.on('error', (error) => finish(seen.status === undefined ? 'none' : 'cut', error));
@@ -47,6 +50,75 @@ export function ask(origin, path, { method, token, body, headers = {}, agent = f
     });
     request.end(payload);
   });
+}
+
+// The same over one HTTP/2 connection, which is made anew once the gateway says that it takes no more (GOAWAY).
+export class Http2 {
+  constructor(origin, options) {
+    Object.assign(this, { origin, options, connections: 0, refused: 0 });
+  }
+
+  async ask(path, options = {}) {
+    for (;;) {
+      const answer = await this.#once(path, options);
+      // It was not looked at (RFC 9113 §8.7): sent again, as every client does.
+      if (!(answer.end === 'none' && /REFUSED_STREAM|GOAWAY_SESSION|INVALID_SESSION/.test(answer.error))) return answer;
+      this.refused += 1;
+    }
+  }
+
+  close() {
+    this.session?.close();
+  }
+
+  #open() {
+    if (this.session && !this.session.closed && !this.session.destroyed) return this.session;
+    this.connections += 1;
+    const session = connectHttp2(this.origin, this.options);
+    session.on('error', () => {});
+    session.on('goaway', () => session.close());
+    this.session = session;
+    return session;
+  }
+
+  #once(path, { token, body, headers = {}, millis_max = 15_000, onData }) {
+    const payload = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
+    const began = performance.now();
+    const seen = { text: '' };
+    return new Promise((resolve) => {
+      let failure;
+      let ended = false;
+      let stream;
+      const finish = (end) => {
+        clearTimeout(timer);
+        resolve({ ...seen, end, error: failure && `${failure.code ?? ''} ${failure.message}`, ms: performance.now() - began });
+      };
+      const timer = setTimeout(() => { finish('left'); stream?.close(); }, millis_max);
+      try {
+        stream = this.#open().request({
+          ':method': payload === undefined ? 'GET' : 'POST',
+          ':path': path,
+          ...(token && { authorization: `Bearer ${token}` }),
+          ...(payload !== undefined && { 'content-type': 'application/json' }),
+          accept: payload === undefined ? 'text/event-stream' : 'application/json, text/event-stream',
+          ...headers,
+        });
+      } catch (error) {
+        failure = error;
+        return finish('none');
+      }
+      stream.setEncoding('utf8');
+      stream.on('response', (head) => Object.assign(seen, { status: head[':status'], reason: head['gatepost-reason'], headers: head }));
+      stream.on('data', (piece) => { seen.text += piece; onData?.(piece); });
+      stream.on('end', () => { ended = true; });
+      stream.on('error', (error) => { failure = error; });
+      stream.on('close', () => {
+        const clean = ended && stream.rstCode === 0 && failure === undefined;
+        finish(seen.status === undefined ? 'none' : clean ? 'complete' : 'cut');
+      });
+      stream.end(payload);
+    });
+  }
 }
 
 // A call of a tool. `id` comes back in the answer, and the server writes it down.

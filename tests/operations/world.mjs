@@ -206,10 +206,23 @@ export class World {
   }
 }
 
+// What `/metrics` says: `sum(name, labels)` adds up all series of a name that have these labels.
+export async function metrics({ ports }) {
+  const { text } = await ask(`http://127.0.0.1:${ports.admin}`, '/metrics');
+  const series = text.split('\n').map((line) => /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line)).filter(Boolean);
+  const has = (labels = '', [label, value]) => labels.includes(`${label}="${value}"`);
+  return {
+    text,
+    sum: (name, wanted = {}) => series
+      .filter(([, of, labels]) => of === name && Object.entries(wanted).every((pair) => has(labels, pair)))
+      .reduce((sum, [, , , value]) => sum + Number(value), 0),
+  };
+}
+
 const examples = {
   admin: { admin: { listen: '127.0.0.1:9090' } },
   drain: { drain: { delay_secs: 1, grace_secs: 5 } },
-  audit: { audit: { sink: 'stdout', on_stall: 'block' } },
+  audit: { audit: { sink: 'stdout', on_stall: 'block', queue_records_max: 64 } },
 };
 const known = {};
 

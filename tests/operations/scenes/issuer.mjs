@@ -10,8 +10,34 @@ const refused_millis_max = 50;
 const wait_millis_max = 3000 + 400;
 const back_millis_max = 10_000;
 const fault_mib_max = 16;
+const cooldown_millis = 10_000;
 
 export const issuerScenes = {
+  // The longest first.
+  'issuer-down-long': {
+    fault: 'issuer down for longer than stale_secs_max (60 s here)',
+    target: 'R2: no failure until then, then 503; serving <= 10 s after it returns',
+    run: async (t) => {
+      const stale_secs_max = 60;
+      const world = await t.world({
+        config: ({ issuer_url }) => ({ authorization_servers: [{ issuer: issuer_url, keys: { stale_secs_max } }] }),
+      });
+      world.intrude();
+      world.issuer.signal('SIGKILL');
+      const began = performance.now();
+      const client = world.steady('/far', { millis: 50 });
+      const served_millis = await until(() => client.answers.some(({ good }) => !good), (stale_secs_max + 10) * 1000);
+      const { bad, served, worst } = await client.stop();
+      t.measured.push(`${served - bad.length} calls served for ${((served_millis ?? 0) / 1000).toFixed(1)} s, worst ${worst.toFixed(0)} ms`);
+      // Its keys were fetched a moment before it was killed.
+      const kept = served_millis > (stale_secs_max - 3) * 1000 - (began - world.gateway_began) && served_millis < (stale_secs_max + 2) * 1000;
+      t.check('keys are kept for stale_secs_max', kept, served_millis);
+      t.check('then 503 keys_unavailable', bad[0]?.words === '503 keys_unavailable', bad[0]?.words);
+      t.got.push(`200, then ${bad[0]?.words}`);
+      await world.startIssuer('ok');
+      t.recoveredWithin(await until(async () => (await world.call('/far')).good, 20_000), back_millis_max);
+    },
+  },
   'issuer-down': {
     fault: 'issuer down at start',
     target: 'R1: up < 1 s, not ready, 503 < 50 ms; serving <= 10 s after it returns',
@@ -33,30 +59,6 @@ export const issuerScenes = {
   'issuer-html': { fault: 'issuer answers HTML', ...failing('html') },
   'issuer-50mb': { fault: 'issuer answers 50 MB', ...failing('huge') },
   'issuer-redirect': { fault: 'issuer redirects', ...failing('redirect') },
-  'issuer-down-long': {
-    fault: 'issuer down for longer than stale_secs_max (20 s here)',
-    target: 'R2: no failure until then, then 503; serving <= 10 s after it returns',
-    run: async (t) => {
-      const stale_secs_max = 20;
-      const world = await t.world({
-        config: ({ issuer_url }) => ({ authorization_servers: [{ issuer: issuer_url, keys: { stale_secs_max } }] }),
-      });
-      world.intrude();
-      world.issuer.signal('SIGKILL');
-      const began = performance.now();
-      const client = world.steady('/far', { millis: 50 });
-      const served_millis = await until(() => client.answers.some(({ good }) => !good), (stale_secs_max + 10) * 1000);
-      const { bad, served, worst } = await client.stop();
-      t.measured.push(`${served - bad.length} calls served for ${((served_millis ?? 0) / 1000).toFixed(1)} s, worst ${worst.toFixed(0)} ms`);
-      // Its keys were fetched a moment before it was killed.
-      const kept = served_millis > (stale_secs_max - 3) * 1000 - (began - world.gateway_began) && served_millis < (stale_secs_max + 2) * 1000;
-      t.check('keys are kept for stale_secs_max', kept, served_millis);
-      t.check('then 503 keys_unavailable', bad[0]?.words === '503 keys_unavailable', bad[0]?.words);
-      t.got.push(`200, then ${bad[0]?.words}`);
-      await world.startIssuer('ok');
-      t.recoveredWithin(await until(async () => (await world.call('/far')).good, 20_000), back_millis_max);
-    },
-  },
   'issuer-down-hours': {
     fault: 'issuer down for 23 h, then for 25 h (the monotonic clock is moved)',
     target: 'R2: no failure within stale_secs_max (24 h), then 503; serving <= 10 s after it returns',
@@ -135,12 +137,18 @@ function failing(mode) {
       const renewed = newKey('renewed');
       world.keys.push(renewed);
       const token = world.mint({}, renewed);
-      const unknown = await world.call('/far', { token });
+      // Most are refused at once: only the first after each cool-down waits.
+      const unknown = [];
+      const asked = performance.now();
+      while (performance.now() - asked < cooldown_millis + 500) {
+        unknown.push(await world.call('/far', { token }));
+        await sleep(200);
+      }
       const words = ['503 keys_unavailable', '401 invalid_token'];
-      t.check('503 or 401 with an unknown key', words.includes(unknown.words), unknown.words);
-      t.within('unknown key', unknown.ms, wait_millis_max);
-      t.got.push(`at start ${first.words}; known key 200; unknown key ${unknown.words}`);
-      await sleep(1000);
+      const odd = unknown.filter((answer) => !words.includes(answer.words));
+      t.check('503 or 401 with an unknown key', odd.length === 0, odd[0]?.words);
+      t.within('unknown key, longest', Math.max(...unknown.map(({ ms }) => ms)), wait_millis_max);
+      t.got.push(`at start ${first.words}; known key 200; unknown key ${unknown[0].words}`);
       const { bad, median, worst, served } = await client.stop();
       t.check('a known key is served', served > 0 && bad.length === 0, bad[0]?.words);
       t.measured.push(`known key: ${served} calls, median ${median.toFixed(1)} ms, worst ${worst.toFixed(0)} ms`);

@@ -102,7 +102,8 @@ export const machineScenes = {
     fault: 'the gateway gets SIGSTOP for 5 s, then SIGCONT',
     target: 'what was asked meanwhile is answered, streams go on, <= 1 s after',
     run: async (t) => {
-      const world = await t.world();
+      // Longer than it is stopped: what is over in time is answered in time.
+      const world = await t.world({ config: () => ({ timeouts: { connect_secs: 1, answer_secs: 10 } }) });
       world.intrude();
       let events = 0;
       ask(world.origin, '/far', { token: world.token, millis_max: 60_000, onData: () => { events += 1; } });
@@ -189,15 +190,15 @@ export const machineScenes = {
         t.within('no such name', unresolved.ms, 1200);
         names.set('127.0.0.1');
         t.recoveredWithin(await until(async () => (await world.call('/near')).good, 35_000), 30_000, 'resolves');
-        const same = world.steady('/near');
-        await sleep(300);
         names.set('silent');
-        // What idles is used first: more calls than there are open connections need a new one.
+        const same = world.steady('/near');
+        await sleep(1500);
+        await t.served('an open connection', same);
+        // More calls at a time than there are open connections need a new one.
         const silent = await Promise.all(Array.from({ length: 5 }, () => world.call('/near', { args: { act: 'late', millis: 500 } })));
         const words = new Set(silent.map((answer) => answer.words));
         t.check('504 with a silent name server', words.has('504 upstream_timeout') && [...words].every((word) => /^(200|504 upstream_timeout)$/.test(word)), [...words]);
         t.within('silent', Math.max(...silent.map(({ ms }) => ms)), 1600);
-        await t.served('an open connection', same);
         t.got.push(`no such name ${unresolved.words}; silent name server 504 upstream_timeout`);
         world.near.signal('SIGKILL');
         const moved = await startPart('server.mjs', '127.0.0.2', world.ports.near);
