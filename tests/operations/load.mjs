@@ -89,6 +89,7 @@ const own = { sent: 0, answers: {}, passed: [] };
 const late = { sent: 0, answered: 0, refused: 0, cut: 0 };
 let gateway;
 let loader;
+let under_way;
 
 await play();
 finish();
@@ -100,7 +101,6 @@ async function play() {
     onLine: record,
     onError: (line) => log.push(line),
   });
-  // The gateway tells its own story of the first requests: from here on everything is counted.
   const up = await until(() => handshake().then(() => true, () => false), 15_000);
   if (up === undefined) throw new Error(`the gateway does not answer\n${log.join('\n')}`);
   const tokens = makeTokens();
@@ -121,9 +121,11 @@ async function play() {
   if (drains) stopping = await drain(tokens);
   else skip('SIGTERM under load', 'this binary has no `drain`');
   const load = await loader.tell({ stop: true });
-  const lasted = (performance.now() - began) / 1000;
+  // Those that just ended are counted by now.
+  await sleep(100);
   const counted = knows('admin') ? await metrics({ ports }) : undefined;
-  row('load', `${load.sent} requests in ${lasted.toFixed(1)} s: ${(load.sent / lasted).toFixed(0)}/s, ${load.skipped} held back`, load.sent >= rate_share_min * rate * lasted);
+  const lasted = load.millis / 1000;
+  row('load', `${load.sent} requests in ${lasted.toFixed(1)} s: ${(load.sent / lasted).toFixed(0)}/s, ${load.held_back} held back`, load.sent >= rate_share_min * rate * lasted);
   row('memory', `${memory.toFixed(0)} MiB at first, ${residentMib(gateway.pid).toFixed(0)} MiB at the end`, true);
 
   if (drains) await afterwards(stopping, tokens);
@@ -150,6 +152,9 @@ async function changeAll(tokens, began) {
   let allowed = true;
   let faults = 0;
   let certificate = 0;
+  // A stream on the route that every other valid file lacks, and how soon after each of those it ended.
+  let extra;
+  const ended = [];
   // Spread over the time there is; each takes as long as it takes.
   const pace = Math.max(200, (seconds * 1000 - 3000) / (reloads + certificates));
   for (let i = 0; i < reloads; i += 1) {
@@ -164,6 +169,8 @@ async function changeAll(tokens, began) {
       if (seen === undefined) throw new Error(`change ${i} never came into effect\n${log.slice(-10).join('\n')}`);
       effective.push({ change: change.name, millis: performance.now() - changed });
       await loader.tell({ flip: allowed ? 'allow' : 'deny' });
+      if (i % 4 === 0) extra = await openExtra(tokens);
+      else ended.push(await extra.end());
     } else {
       const lines = log.length;
       const changed = performance.now();
@@ -183,10 +190,14 @@ async function changeAll(tokens, began) {
     await sleep(Math.min(pace - (performance.now() - turn), seconds * 1000));
   }
   rewrite(fileText(allowed, false));
+  ended.push(await extra.end());
   const list = (times, name) => times.filter(({ change }) => !name || change === name).map(({ millis }) => millis);
   row('valid files', `${effective.length} in effect; by SIGHUP after ${range(list(effective, 'rewriteAndSignal'))}, seen by itself after ${range(list(effective, 'rewrite'))} (rename), ${range(list(effective, 'swap'))} (..data)`,
     Math.max(...list(effective, 'rewriteAndSignal')) <= effective_millis_max && Math.max(...list(effective)) <= poll_millis_max);
   row('invalid files', `${told.length} refused and said so after ${range(list(told))}; ${faults} changed what is served`, faults === 0);
+  const clean = ended.filter(({ said }) => said === '200').length;
+  row('streams of a route that is gone', `${ended.length} opened, ${clean} ended cleanly, at most ${spell(Math.max(...ended.map(({ millis }) => millis)))} after`,
+    clean === ended.length && ended.every(({ millis }) => millis <= poll_millis_max));
   row('certificates', `${shown.length} changed; new connections see it after ${range(shown)}`, Math.max(...shown) <= handshake_millis_max);
   if (knows('admin')) {
     const counted = await metrics({ ports });
@@ -220,8 +231,32 @@ async function changeCertificate(number) {
   return performance.now() - changed;
 }
 
+// Opens a stream on that route; `end` waits until it is over.
+async function openExtra(tokens) {
+  let events = 0;
+  own.sent += 1;
+  const stream = ask(origin, '/extra', { token: tokens.streams[0], onData: () => { events += 1; }, millis_max: 3_600_000, sending: { send: httpsRequest, ca } });
+  if (await until(() => events > 0, 5000) === undefined) throw new Error('a stream on a new route does not open');
+  return {
+    end: async () => {
+      const began = performance.now();
+      const answer = await Promise.race([stream, sleep(10_000)]);
+      if (!answer) throw new Error('a stream outlives its route');
+      count(own.answers, words(answer));
+      return { said: words(answer), millis: performance.now() - began };
+    },
+  };
+}
+
 // SIGTERM while the load goes on, to the moment when the delay is nearly over.
 async function drain(tokens) {
+  // What is under way then, and ends after the listener has closed, is answered.
+  under_way = Array.from({ length: 5 }, async () => {
+    const body = call('echo', { act: 'late', millis: (delay_secs + 2) * 1000 });
+    const answer = await ask(origin, '/near', { token: tokens.alice, body, sending: { send: httpsRequest, ca } });
+    return { body, answer };
+  });
+  await sleep(200);
   const signalled = performance.now();
   gateway.signal('SIGTERM');
   if (knows('admin')) {
@@ -243,15 +278,7 @@ async function drain(tokens) {
 // What is sent on, until nobody listens any more: answered or not, but never wrongly.
 async function afterwards(signalled, tokens) {
   let wrong = 0;
-  for (let refused = 0; refused < 20 && performance.now() - signalled < stopped_millis_max;) {
-    const body = call('echo');
-    const answer = await ask(origin, '/far', { token: tokens.alice, body, sending: { send: httpsRequest, ca } });
-    if (answer.end === 'none' && answer.error === 'ECONNREFUSED') {
-      // Never sent.
-      refused += 1;
-      late.refused += 1;
-      continue;
-    }
+  const one = (body, answer) => {
     late.sent += 1;
     if (isAnswerTo(body, answer) || answer.status === 503) {
       late.answered += 1;
@@ -263,8 +290,23 @@ async function afterwards(signalled, tokens) {
     } else {
       wrong += 1;
     }
+  };
+  for (let refused = 0; refused < 20 && performance.now() - signalled < stopped_millis_max;) {
+    const body = call('echo');
+    const answer = await ask(origin, '/far', { token: tokens.alice, body, sending: { send: httpsRequest, ca } });
+    if (answer.end === 'none' && answer.error === 'ECONNREFUSED') {
+      // Never sent.
+      refused += 1;
+      late.refused += 1;
+      continue;
+    }
+    one(body, answer);
   }
   row('sent once the delay was nearly over', `${late.sent} sent: ${late.answered} answered, ${late.cut} cut${late.last ? ` (${late.last})` : ''}; then refused`, wrong === 0 && late.refused > 0);
+  const finished = await Promise.all(under_way);
+  finished.forEach(({ body, answer }) => one(body, answer));
+  const good = finished.filter(({ body, answer }) => isAnswerTo(body, answer));
+  row('under way when the listener closed', `${good.length} of ${finished.length} answered`, good.length === finished.length, words(finished[0].answer));
 }
 
 function judgeStreams(ended) {
@@ -274,8 +316,7 @@ function judgeStreams(ended) {
 }
 
 function judgeLoad(load) {
-  for (const [kind, { sent, answered }] of Object.entries(load.kinds).sort()) {
-    const faults = load.faults.filter(({ name }) => name === kind).length;
+  for (const [kind, { sent, answered, faults }] of Object.entries(load.kinds).sort()) {
     row(`sent: ${kind}`, `${sent} sent, ${answered} answered, ${faults} not as meant`, sent === answered && faults === 0);
   }
   row('requests that failed and were not meant to', load.faults_count, load.faults_count === 0, load.faults.slice(0, 5));

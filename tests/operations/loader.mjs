@@ -52,7 +52,7 @@ const sessions = {};
 const under_way = new Set();
 const streams = [];
 // By kind; by status and reason; ids of what was answered by a server; what was not as it had to be.
-const tally = { kinds: {}, answers: {}, passed: [], faults: [], faults_count: 0, sent: 0, answered: 0, skipped: 0 };
+const tally = { kinds: {}, answers: {}, passed: [], faults: [], faults_count: 0, sent: 0, answered: 0, held_back: 0, millis: 0 };
 
 answerMessages(async (message) => {
   if (message.begin) return begin(message.begin);
@@ -92,7 +92,7 @@ async function run() {
     const wanted = ((performance.now() - began) * terms.rate) / 1000;
     for (; due < wanted && on; due += 1) {
       if (under_way.size >= under_way_max) {
-        tally.skipped += 1;
+        tally.held_back += 1;
         continue;
       }
       const name = wheel[Math.floor(Math.random() * wheel.length)];
@@ -103,6 +103,7 @@ async function run() {
       under_way.add(done);
     }
     await sleep(tick_millis);
+    tally.millis = performance.now() - began;
   }
 }
 
@@ -123,7 +124,7 @@ async function one(name, { path, ...request }) {
   const flip_before = flip;
   const answer = await send(at, path, request);
   const said = words(answer);
-  const count = tally.kinds[name] ??= { sent: 0, answered: 0 };
+  const count = tally.kinds[name] ??= { sent: 0, answered: 0, faults: 0 };
   count.sent += 1;
   if (answer.status !== undefined && answer.end === 'complete') {
     count.answered += 1;
@@ -139,6 +140,7 @@ async function one(name, { path, ...request }) {
   if (passed) tally.passed.push(idOf(request.body));
   if (!good) {
     tally.faults_count += 1;
+    count.faults += 1;
     if (tally.faults.length < 50) tally.faults.push({ name, at: new Date().toISOString(), said, ms: Math.round(answer.ms), path, flip: [flip_before, flip], text: answer.text.slice(0, 200) });
   }
   return answer;

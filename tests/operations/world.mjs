@@ -194,7 +194,7 @@ export class World {
     if (this.gateway.child.exitCode !== null) this.broken.push('the gateway had ended');
     if (this.log.some((line) => /panic/.test(line))) this.broken.push(this.log.find((line) => /panic/.test(line)));
     this.kill();
-    return this.broken;
+    return new Set(this.broken);
   }
 
   kill() {

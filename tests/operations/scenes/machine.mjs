@@ -8,8 +8,10 @@ import { join } from 'node:path';
 
 import { ask } from '../client.mjs';
 import { cpuSecs, runToEnd, sleep, startPart, until } from '../programs.mjs';
+import { knows } from '../world.mjs';
 import { fakedClock } from './issuer.mjs';
 
+const drain = { drain: { delay_secs: 1, grace_secs: 3 } };
 const back_millis_max = 5000;
 const restart_millis_max = 1000;
 
@@ -167,6 +169,62 @@ export const machineScenes = {
       t.got.push(`${served} calls answered; ${refused} refused or cut while there was no gateway`);
       const { ids } = await world.far.tell({});
       t.check('no call was sent twice', ids.every(([, times]) => times === 1));
+    },
+  },
+  'told-to-stop': {
+    fault: 'SIGTERM with a stream, a call that ends in time and one that never does (delay 1 s, grace 3 s)',
+    target: 'R9: 200 until the delay is over; the stream ends cleanly, the call is answered; exit 0 <= delay + grace + 1 s',
+    needs: () => knows('drain') ? undefined : 'this binary has no `drain`',
+    run: async (t) => {
+      const world = await t.world({ config: () => ({ ...drain, timeouts: { connect_secs: 1, answer_secs: 60 } }) });
+      let events = 0;
+      const stream = ask(world.origin, '/far', { token: world.token, millis_max: 60_000, onData: () => { events += 1; } });
+      await until(() => events > 0, 5000);
+      const in_time = world.call('/near', { args: { act: 'late', millis: 2500 } });
+      const endless = world.call('/near', { args: { act: 'never' } });
+      await sleep(300);
+      const began = performance.now();
+      world.gateway.signal('SIGTERM');
+      const during = [];
+      while (performance.now() - began < 700) during.push(await world.call('/far'));
+      t.check('calls are answered while it delays', during.length > 0 && during.every(({ good }) => good), during.find(({ good }) => !good)?.words);
+      t.check('and told to close', during.every(({ headers }) => /close/.test(headers.connection)));
+      t.got.push(`${during.length} calls 200, Connection: close`);
+      const { words: ended, ms } = await Promise.race([stream.then(({ end, status }) => ({ words: `${status} ${end}`, ms: performance.now() - began })), sleep(10_000).then(() => ({}))]);
+      t.check('the stream ends cleanly', ended === '200 complete', ended);
+      t.within('stream ended', ms, 4500);
+      const { good, words } = await in_time;
+      t.check('what ends in time is answered', good, words);
+      const { code, at } = await world.gateway.exited;
+      t.within('exit', at - began, 5000);
+      t.check('exit 0', code === 0, code);
+      const cut = await endless;
+      t.check('what never ends is not answered as if it had', !cut.good, cut.words);
+      t.got.push(`in time ${words}, never ${cut.words}`);
+      t.recovered.push('not to');
+      await world.startGateway();
+    },
+  },
+  'told-to-stop-twice': {
+    fault: 'SIGTERM, and again while a call and a stream are open',
+    target: 'exit < 1 s after the second',
+    needs: () => knows('drain') ? undefined : 'this binary has no `drain`',
+    run: async (t) => {
+      const world = await t.world({ config: () => ({ drain: { delay_secs: 5, grace_secs: 20 }, timeouts: { connect_secs: 1, answer_secs: 60 } }) });
+      const stream = ask(world.origin, '/far', { token: world.token, millis_max: 60_000 });
+      const endless = world.call('/near', { args: { act: 'never' } });
+      await sleep(500);
+      world.gateway.signal('SIGTERM');
+      await sleep(1000);
+      t.check('it still runs', world.gateway.child.exitCode === null);
+      const began = performance.now();
+      world.gateway.signal('SIGTERM');
+      const { code, at } = await world.gateway.exited;
+      t.within('exit', at - began, 1000);
+      t.measured.push(`status ${code}`);
+      t.got.push(`stream ${(await stream).end}, call ${(await endless).words}`);
+      t.recovered.push('not to');
+      await world.startGateway();
     },
   },
   'name-gone': {
