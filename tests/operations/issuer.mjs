@@ -1,5 +1,5 @@
 // An authorization server of which only metadata and keys exist, and which can fail in many ways. A process of its own:
-// `node issuer.mjs PORT MODE JWKS`. Told `{mode, jwks}` it changes; told `{count: true}` it says how often it was asked.
+// `node issuer.mjs ISSUER MODE JWKS`. Told `{mode, jwks}` it changes; told `{count: true}` it says how often it was asked.
 
 import { createServer } from 'node:http';
 
@@ -8,8 +8,7 @@ import { answerMessages } from './programs.mjs';
 const huge_bytes = 50 << 20;
 const slow_millis = 5000;
 
-const [port, mode, jwks] = process.argv.slice(2);
-const issuer = `http://127.0.0.1:${port}`;
+const [issuer, mode, jwks] = process.argv.slice(2);
 const state = { mode, jwks };
 const count = { metadata: 0, keys: 0, elsewhere: 0 };
 let waiting = [];
@@ -67,7 +66,7 @@ const server = createServer((request, response) => {
   const document = documents[path];
   if (!document) return response.writeHead(404).end();
   answers[state.mode](response, document());
-}).listen(port, '127.0.0.1');
+}).listen(new URL(issuer).port, '127.0.0.1');
 
 server.once('listening', () => answerMessages((message) => {
   if (message.count) return count;

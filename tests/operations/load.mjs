@@ -95,7 +95,7 @@ await play();
 finish();
 
 async function play() {
-  const issuer = await startPart('issuer.mjs', ports.issuer, 'ok', JSON.stringify({ keys: [key.jwk] }));
+  const issuer = await startPart('issuer.mjs', issuer_url, 'ok', JSON.stringify({ keys: [key.jwk] }));
   const servers = await Promise.all(['near', 'far'].map((name) => startPart('server.mjs', '127.0.0.1', ports[name])));
   gateway = start('gateway', [process.env.GATEPOST, 'run', '--config', join(conf.path, 'gatepost.yaml')], {
     onLine: record,

@@ -28,7 +28,7 @@ export class World {
     Object.assign(world, { audit: [], log: [], watchers: [], broken: [], audit_count: 0 });
     world.ports = { gateway: await freePort(), admin: await freePort(), issuer: await freePort(), near: await freePort(), far: await freePort() };
     world.origin = `http://127.0.0.1:${world.ports.gateway}`;
-    world.issuer_url = `http://127.0.0.1:${world.ports.issuer}`;
+    world.issuer_url = `http://${options.issuer_host ?? '127.0.0.1'}:${world.ports.issuer}`;
     world.token = world.mint();
     world.options = options;
     // The route `near`, whose server is the one that fails, in both forms: lists filtered, and bytes as they are.
@@ -50,7 +50,7 @@ export class World {
   }
 
   async startIssuer(mode) {
-    this.issuer = await startPart('issuer.mjs', this.ports.issuer, mode, this.jwks());
+    this.issuer = await startPart('issuer.mjs', this.issuer_url, mode, this.jwks());
   }
 
   // Changes how the issuer answers; its keys are what `keys` holds now.
