@@ -4,10 +4,14 @@ import { randomBytes } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import { connect as connectHttp2 } from 'node:http2';
 
-// Sends a request; resolves, never rejects. `end`: `complete`; `cut`, the answer began and broke off; `none`, no answer (then
-// `error` says why); `left`, this side gave up after `millis_max`. `ms` is the time until then, `head_ms` that of the head.
-// `sending`: what sends instead of plain HTTP/1.1, and its options.
-export function ask(origin, path, { method, token, body, headers = {}, agent = false, millis_max = 15_000, onData, sending = {} } = {}) {
+// Sends a request; resolves, never rejects. `end`: `complete`; `cut`, the answer began and broke off; `none`, no answer
+// (then `error` says why); `left`, this side gave up after `millis_max`. `ms` is the time until then, `head_ms` that of
+// the head. `sending`: what sends instead of plain HTTP/1.1, and its options.
+export function ask(
+  origin,
+  path,
+  { method, token, body, headers = {}, agent = false, millis_max = 15_000, onData, sending = {} } = {},
+) {
   const payload = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
   const began = performance.now();
   const seen = { status: undefined, reason: undefined, text: '' };
@@ -26,13 +30,19 @@ export function ask(origin, path, { method, token, body, headers = {}, agent = f
       agent,
       headers: {
         ...(token && { authorization: `Bearer ${token}` }),
-        ...(payload !== undefined && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }),
+        ...(payload !== undefined && {
+          'content-type': 'application/json',
+          'content-length': Buffer.byteLength(payload),
+        }),
         accept: payload === undefined ? 'text/event-stream' : 'application/json, text/event-stream',
         ...headers,
       },
       ...more,
     });
-    timer = setTimeout(() => { finish('left'); request.destroy(); }, millis_max);
+    timer = setTimeout(() => {
+      finish('left');
+      request.destroy();
+    }, millis_max);
     request.on('error', (error) => finish(seen.status === undefined ? 'none' : 'cut', error));
     request.on('response', (response) => {
       seen.status = response.statusCode;
@@ -42,7 +52,10 @@ export function ask(origin, path, { method, token, body, headers = {}, agent = f
       response.setEncoding('utf8');
       response.on('data', (piece) => {
         seen.text += piece;
-        onData?.(piece, () => { finish('left'); request.destroy(); });
+        onData?.(piece, () => {
+          finish('left');
+          request.destroy();
+        });
       });
       response.on('error', (error) => finish('cut', error));
       response.on('end', () => finish(response.complete ? 'complete' : 'cut'));
@@ -91,9 +104,17 @@ export class Http2 {
       let stream;
       const finish = (end) => {
         clearTimeout(timer);
-        resolve({ ...seen, end, error: failure && `${failure.code ?? ''} ${failure.message}`, ms: performance.now() - began });
+        resolve({
+          ...seen,
+          end,
+          error: failure && `${failure.code ?? ''} ${failure.message}`,
+          ms: performance.now() - began,
+        });
       };
-      const timer = setTimeout(() => { finish('left'); stream?.close(); }, millis_max);
+      const timer = setTimeout(() => {
+        finish('left');
+        stream?.close();
+      }, millis_max);
       try {
         stream = this.#open().request({
           ':method': payload === undefined ? 'GET' : 'POST',
@@ -108,10 +129,19 @@ export class Http2 {
         return finish('none');
       }
       stream.setEncoding('utf8');
-      stream.on('response', (head) => Object.assign(seen, { status: head[':status'], reason: head['gatepost-reason'], headers: head }));
-      stream.on('data', (piece) => { seen.text += piece; onData?.(piece); });
-      stream.on('end', () => { ended = true; });
-      stream.on('error', (error) => { failure = error; });
+      stream.on('response', (head) =>
+        Object.assign(seen, { status: head[':status'], reason: head['gatepost-reason'], headers: head }),
+      );
+      stream.on('data', (piece) => {
+        seen.text += piece;
+        onData?.(piece);
+      });
+      stream.on('end', () => {
+        ended = true;
+      });
+      stream.on('error', (error) => {
+        failure = error;
+      });
       stream.on('close', () => {
         const clean = ended && stream.rstCode === 0 && failure === undefined;
         finish(seen.status === undefined ? 'none' : clean ? 'complete' : 'cut');
@@ -135,6 +165,6 @@ export function isAnswerTo(body, { status, end, text }) {
 
 // In a few words, what a client got.
 export function words({ status, reason, end, error }) {
-  if (status === undefined) return end === 'left' ? 'nothing yet' : error ?? end;
+  if (status === undefined) return end === 'left' ? 'nothing yet' : (error ?? end);
   return [status, reason, end === 'complete' ? undefined : end].filter((word) => word !== undefined).join(' ');
 }

@@ -1,6 +1,7 @@
-// Breaks what is around the gateway, one scene for each fault, a few at a time: what the client gets, that nothing forbidden
-// reaches a server meanwhile, that others are served, and how soon it recovers by itself. The targets are numbers of
-// README.md. Arguments: names of scenes, by default all. Exit status: 0 every target was met, 1 one was missed.
+// Breaks what is around the gateway, one scene for each fault, a few at a time: what the client gets, that nothing
+// forbidden reaches a server meanwhile, that others are served, and how soon it recovers by itself. The targets are
+// numbers of README.md. Arguments: names of scenes, by default all. Exit status: 0 every target was met, 1 one was
+// missed.
 
 import { availableParallelism } from 'node:os';
 
@@ -30,9 +31,11 @@ process.once('uncaughtException', (error) => finish(error.stack));
 setTimeout(() => finish(`not done after ${overall_secs_max} s`), overall_secs_max * 1000).unref();
 
 const waiting = [...names];
-await Promise.all(Array.from({ length: at_once }, async () => {
-  for (let name = waiting.shift(); name; name = waiting.shift()) await play(name);
-}));
+await Promise.all(
+  Array.from({ length: at_once }, async () => {
+    for (let name = waiting.shift(); name; name = waiting.shift()) await play(name);
+  }),
+);
 finish();
 
 async function play(name) {
@@ -64,7 +67,9 @@ async function play(name) {
 
 function finish(why) {
   const list = names.filter((name) => rows[name]).map((name) => [name, rows[name]]);
-  console.log('\n| scene: fault | what the client got | target | measured | recovered after | |\n|---|---|---|---|---|---|');
+  console.log(
+    '\n| scene: fault | what the client got | target | measured | recovered after | |\n|---|---|---|---|---|---|',
+  );
   for (const [name, { fault, target, skipped, got = [], measured = [], recovered = [], missed = [] }] of list) {
     const cells = [`${name}: ${fault}`, got.join('; '), target, measured.join('; '), recovered.join('; ')];
     console.log(`| ${cells.join(' | ')} | ${skipped ? 'skipped' : missed.length === 0 ? 'met' : 'MISSED'} |`);

@@ -1,5 +1,6 @@
 // An authorization server of which only metadata and keys exist, and which can fail in many ways. A process of its own:
-// `node issuer.mjs ISSUER MODE JWKS`. Told `{mode, jwks}` it changes; told `{count: true}` it says how often it was asked.
+// `node issuer.mjs ISSUER MODE JWKS`. Told `{mode, jwks}` it changes; told `{count: true}` it says how often it was
+// asked.
 
 import { createServer } from 'node:http';
 
@@ -68,10 +69,12 @@ const server = createServer((request, response) => {
   answers[state.mode](response, document());
 }).listen(new URL(issuer).port, '127.0.0.1');
 
-server.once('listening', () => answerMessages((message) => {
-  if (message.count) return count;
-  Object.assign(state, message);
-  for (const response of waiting) response.destroy();
-  waiting = [];
-  return state.mode;
-}));
+server.once('listening', () =>
+  answerMessages((message) => {
+    if (message.count) return count;
+    Object.assign(state, message);
+    for (const response of waiting) response.destroy();
+    waiting = [];
+    return state.mode;
+  }),
+);

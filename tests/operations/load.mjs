@@ -4,14 +4,15 @@
 //
 // `--seconds N`: how long the load lasts before SIGTERM, at least as long as the changes take (default 30).
 
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { request as httpsRequest } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 
 import { ask, call, isAnswerTo, words } from './client.mjs';
-import { catches, freePort, residentMib, runToEnd, sleep, start, startPart, stopAll, until } from './programs.mjs';
+import { fingerprintOf, Mounted, newCertificate } from './mounted.mjs';
+import { catches, freePort, residentMib, sleep, start, startPart, stopAll, until } from './programs.mjs';
 import { forged, mint, newKey } from './tokens.mjs';
 import { knows, metrics } from './world.mjs';
 
@@ -22,7 +23,8 @@ const reloads = 50;
 const certificates = 2;
 const delay_secs = 5;
 const grace_secs = 20;
-// The load ends so long before the delay does: what is sent in the very moment in which the listener closes is counted apart.
+// The load ends so long before the delay does: what is sent in the very moment in which the listener closes is counted
+// apart.
 const margin_millis = 700;
 const effective_millis_max = 1000;
 // A changed file is looked for every so often.
@@ -44,43 +46,20 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () =>
 process.once('uncaughtException', (error) => finish(error.stack));
 setTimeout(() => finish(`not done after ${overall_secs_max} s`), overall_secs_max * 1000).unref();
 
-// A folder as Kubernetes makes it of a ConfigMap or a Secret: names lead to a folder behind `..data`, which is exchanged.
-class Mounted {
-  constructor(name, files) {
-    this.path = join(folder, name);
-    this.number = 0;
-    mkdirSync(this.path);
-    this.swap(files);
-    for (const file of Object.keys(files)) symlinkSync(join('..data', file), join(this.path, file));
-  }
-
-  // All files at once.
-  swap(files) {
-    const before = this.current;
-    this.current = `..${this.number++}`;
-    mkdirSync(join(this.path, this.current));
-    for (const [file, text] of Object.entries(files)) writeFileSync(join(this.path, this.current, file), text);
-    symlinkSync(this.current, join(this.path, '..new'));
-    renameSync(join(this.path, '..new'), join(this.path, '..data'));
-    if (before) rmSync(join(this.path, before), { recursive: true });
-  }
-
-  // One file, as careful editors do it.
-  rewrite(file, text) {
-    const path = join(this.path, this.current, file);
-    writeFileSync(`${path}.new`, text);
-    renameSync(`${path}.new`, path);
-  }
-}
-
-const ports = { gateway: await freePort(), admin: await freePort(), issuer: await freePort(), near: await freePort(), far: await freePort() };
+const ports = {
+  gateway: await freePort(),
+  admin: await freePort(),
+  issuer: await freePort(),
+  near: await freePort(),
+  far: await freePort(),
+};
 const origin = `https://127.0.0.1:${ports.gateway}`;
 const issuer_url = `http://127.0.0.1:${ports.issuer}`;
 const key = newKey('load');
-const certificate_files = Array.from({ length: certificates + 1 }, (_, i) => newCertificate(i));
+const certificate_files = Array.from({ length: certificates + 1 }, (_, i) => newCertificate(folder, i));
 const ca = certificate_files.map((files) => files['tls.crt']);
-const tls = new Mounted('tls', certificate_files[0]);
-const conf = new Mounted('conf', { 'gatepost.yaml': fileText(true, false) });
+const tls = new Mounted(join(folder, 'tls'), certificate_files[0]);
+const conf = new Mounted(join(folder, 'conf'), { 'gatepost.yaml': fileText(true, false) });
 
 const audit = { answers: {}, opened: 0, closed: 0, ends: {}, lines: 0, broken: [] };
 const log = [];
@@ -101,10 +80,17 @@ async function play() {
     onLine: record,
     onError: (line) => log.push(line),
   });
-  const up = await until(() => handshake().then(() => true, () => false), 15_000);
+  const up = await until(
+    () =>
+      handshake().then(
+        () => true,
+        () => false,
+      ),
+    15_000,
+  );
   if (up === undefined) throw new Error(`the gateway does not answer\n${log.join('\n')}`);
   const tokens = makeTokens();
-  if (await until(async () => (await askOwn('/near', tokens.alice)).status === 200, 15_000) === undefined) {
+  if ((await until(async () => (await askOwn('/near', tokens.alice)).status === 200, 15_000)) === undefined) {
     throw new Error(`the gateway does not serve\n${log.join('\n')}`);
   }
   loader = await startPart('loader.mjs');
@@ -125,7 +111,11 @@ async function play() {
   await sleep(100);
   const counted = knows('admin') ? await metrics({ ports }) : undefined;
   const lasted = load.millis / 1000;
-  row('load', `${load.sent} requests in ${lasted.toFixed(1)} s: ${(load.sent / lasted).toFixed(0)}/s, ${load.held_back} held back`, load.sent >= rate_share_min * rate * lasted);
+  row(
+    'load',
+    `${load.sent} in ${lasted.toFixed(1)} s: ${(load.sent / lasted).toFixed(0)}/s, ${load.held_back} held back`,
+    load.sent >= rate_share_min * rate * lasted,
+  );
   row('memory', `${memory.toFixed(0)} MiB at first, ${residentMib(gateway.pid).toFixed(0)} MiB at the end`, true);
 
   if (drains) await afterwards(stopping, tokens);
@@ -165,7 +155,10 @@ async function changeAll(tokens, began) {
       await loader.tell({ flip: 'either' });
       const changed = performance.now();
       change(fileText(allowed, i % 4 === 0));
-      const seen = await until(async () => (await askOwn('/near', tokens.alice, 'flip')).status === (allowed ? 200 : 403), 20_000);
+      const seen = await until(
+        async () => (await askOwn('/near', tokens.alice, 'flip')).status === (allowed ? 200 : 403),
+        20_000,
+      );
       if (seen === undefined) throw new Error(`change ${i} never came into effect\n${log.slice(-10).join('\n')}`);
       effective.push({ change: change.name, millis: performance.now() - changed });
       await loader.tell({ flip: allowed ? 'allow' : 'deny' });
@@ -192,17 +185,40 @@ async function changeAll(tokens, began) {
   rewrite(fileText(allowed, false));
   ended.push(await extra.end());
   const list = (times, name) => times.filter(({ change }) => !name || change === name).map(({ millis }) => millis);
-  row('valid files', `${effective.length} in effect; by SIGHUP after ${range(list(effective, 'rewriteAndSignal'))}, seen by itself after ${range(list(effective, 'rewrite'))} (rename), ${range(list(effective, 'swap'))} (..data)`,
-    Math.max(...list(effective, 'rewriteAndSignal')) <= effective_millis_max && Math.max(...list(effective)) <= poll_millis_max);
-  row('invalid files', `${told.length} refused and said so after ${range(list(told))}; ${faults} changed what is served`, faults === 0);
+  row(
+    'valid files',
+    [
+      `${effective.length} in effect; by SIGHUP after ${range(list(effective, 'rewriteAndSignal'))}`,
+      `seen by itself after ${range(list(effective, 'rewrite'))} (rename), ${range(list(effective, 'swap'))} (..data)`,
+    ].join('; '),
+    Math.max(...list(effective, 'rewriteAndSignal')) <= effective_millis_max &&
+      Math.max(...list(effective)) <= poll_millis_max,
+  );
+  row(
+    'invalid files',
+    `${told.length} refused and said so after ${range(list(told))}; ${faults} changed what is served`,
+    faults === 0,
+  );
   const clean = ended.filter(({ said }) => said === '200').length;
-  row('streams of a route that is gone', `${ended.length} opened, ${clean} ended cleanly, at most ${spell(Math.max(...ended.map(({ millis }) => millis)))} after`,
-    clean === ended.length && ended.every(({ millis }) => millis <= poll_millis_max));
-  row('certificates', `${shown.length} changed; new connections see it after ${range(shown)}`, Math.max(...shown) <= handshake_millis_max);
+  const slowest = Math.max(...ended.map(({ millis }) => millis));
+  row(
+    'streams of a route that is gone',
+    `${ended.length} opened, ${clean} ended cleanly, at most ${spell(slowest)} after`,
+    clean === ended.length && slowest <= poll_millis_max,
+  );
+  row(
+    'certificates',
+    `${shown.length} changed; new connections see it after ${range(shown)}`,
+    Math.max(...shown) <= handshake_millis_max,
+  );
   if (knows('admin')) {
     const counted = await metrics({ ports });
     const [ok, failed] = ['ok', 'failed'].map((outcome) => counted.sum('gatepost_reloads_total', { outcome }));
-    row('reloads as metrics count them', `${ok} ok, ${failed} failed`, ok >= effective.length + shown.length && failed >= told.length);
+    row(
+      'reloads as metrics count them',
+      `${ok} ok, ${failed} failed`,
+      ok >= effective.length + shown.length && failed >= told.length,
+    );
   }
 }
 
@@ -224,9 +240,13 @@ async function changeCertificate(number) {
   const files = certificate_files[number];
   const changed = performance.now();
   if (number % 2 === 1) tls.swap(files);
-  else for (const file of ['tls.key', 'tls.crt']) { tls.rewrite(file, files[file]); await sleep(20); }
+  else
+    for (const file of ['tls.key', 'tls.crt']) {
+      tls.rewrite(file, files[file]);
+      await sleep(20);
+    }
   const wanted = fingerprintOf(files['tls.crt']);
-  const seen = await until(async () => await handshake() === wanted, handshake_millis_max, 50);
+  const seen = await until(async () => (await handshake()) === wanted, handshake_millis_max, 50);
   if (seen === undefined) throw new Error(`certificate ${number} is never shown\n${log.slice(-10).join('\n')}`);
   return performance.now() - changed;
 }
@@ -235,8 +255,15 @@ async function changeCertificate(number) {
 async function openExtra(tokens) {
   let events = 0;
   own.sent += 1;
-  const stream = ask(origin, '/extra', { token: tokens.streams[0], onData: () => { events += 1; }, millis_max: 3_600_000, sending: { send: httpsRequest, ca } });
-  if (await until(() => events > 0, 5000) === undefined) throw new Error('a stream on a new route does not open');
+  const stream = ask(origin, '/extra', {
+    token: tokens.streams[0],
+    onData: () => {
+      events += 1;
+    },
+    millis_max: 3_600_000,
+    sending: { send: httpsRequest, ca },
+  });
+  if ((await until(() => events > 0, 5000)) === undefined) throw new Error('a stream on a new route does not open');
   return {
     end: async () => {
       const began = performance.now();
@@ -260,7 +287,11 @@ async function drain(tokens) {
   const signalled = performance.now();
   gateway.signal('SIGTERM');
   if (knows('admin')) {
-    const seen = await until(async () => (await ask(`http://127.0.0.1:${ports.admin}`, '/readyz')).status === 503, 2000, 5);
+    const seen = await until(
+      async () => (await ask(`http://127.0.0.1:${ports.admin}`, '/readyz')).status === 503,
+      2000,
+      5,
+    );
     row('readiness fails after SIGTERM', spell(seen), seen !== undefined && seen <= 200);
   }
   let closes = 0;
@@ -302,38 +333,75 @@ async function afterwards(signalled, tokens) {
     }
     one(body, answer);
   }
-  row('sent once the delay was nearly over', `${late.sent} sent: ${late.answered} answered, ${late.cut} cut${late.last ? ` (${late.last})` : ''}; then refused`, wrong === 0 && late.refused > 0);
+  row(
+    'sent once the delay was nearly over',
+    `${late.sent} sent: ${late.answered} answered, ${late.cut} cut${late.last ? ` (${late.last})` : ''}; then refused`,
+    wrong === 0 && late.refused > 0,
+  );
   const finished = await Promise.all(under_way);
   finished.forEach(({ body, answer }) => one(body, answer));
   const good = finished.filter(({ body, answer }) => isAnswerTo(body, answer));
-  row('under way when the listener closed', `${good.length} of ${finished.length} answered`, good.length === finished.length, words(finished[0].answer));
+  row(
+    'under way when the listener closed',
+    `${good.length} of ${finished.length} answered`,
+    good.length === finished.length,
+    words(finished[0].answer),
+  );
 }
 
 function judgeStreams(ended) {
   const bad = ended.filter(({ said, disorder }) => said !== '200' || disorder > 0);
   const events = ended.reduce((sum, each) => sum + each.events, 0);
-  row('streams', `${ended.length} open throughout, ${events} events in order, ${ended.length - bad.length} ended cleanly`, bad.length === 0 && ended.length === streams, bad.slice(0, 3));
+  row(
+    'streams',
+    `${ended.length} open throughout, ${events} events in order, ${ended.length - bad.length} ended cleanly`,
+    bad.length === 0 && ended.length === streams,
+    bad.slice(0, 3),
+  );
 }
 
 function judgeLoad(load) {
   for (const [kind, { sent, answered, faults }] of Object.entries(load.kinds).sort()) {
-    row(`sent: ${kind}`, `${sent} sent, ${answered} answered, ${faults} not as meant`, sent === answered && faults === 0);
+    row(
+      `sent: ${kind}`,
+      `${sent} sent, ${answered} answered, ${faults} not as meant`,
+      sent === answered && faults === 0,
+    );
   }
-  row('requests that failed and were not meant to', load.faults_count, load.faults_count === 0, load.faults.slice(0, 5));
-  row('over HTTP/2', `${load.http2.connections} connections, ${load.http2.refused} requests sent again after GOAWAY`, true);
+  row(
+    'requests that failed and were not meant to',
+    load.faults_count,
+    load.faults_count === 0,
+    load.faults.slice(0, 5),
+  );
+  row(
+    'over HTTP/2',
+    `${load.http2.connections} connections, ${load.http2.refused} requests sent again after GOAWAY`,
+    true,
+  );
 }
 
 // Sent = answered = audited, allowed = received, and the metrics say so too.
 function judgeTotals(load, counted, seen) {
   const answers = {};
-  for (const [said, times] of [...Object.entries(load.answers), ...Object.entries(own.answers)]) answers[said] = (answers[said] ?? 0) + times;
+  for (const [said, times] of [...Object.entries(load.answers), ...Object.entries(own.answers)])
+    answers[said] = (answers[said] ?? 0) + times;
   // The streams that stayed open.
   answers['200'] = (answers['200'] ?? 0) + streams;
   const sent = load.sent + own.sent + late.sent + streams;
   const answered = sum(answers);
-  row('sent = answered', `${sent} = ${answered}${late.cut ? ` + ${late.cut} cut late` : ''}`, sent === answered + late.cut);
+  row(
+    'sent = answered',
+    `${sent} = ${answered}${late.cut ? ` + ${late.cut} cut late` : ''}`,
+    sent === answered + late.cut,
+  );
   const audited = sum(audit.answers);
-  row('answered = audited', `${answered} = ${audited}`, audited >= answered && audited <= answered + late.cut, audit.answers['0'] && audit.ends);
+  row(
+    'answered = audited',
+    `${answered} = ${audited}`,
+    audited >= answered && audited <= answered + late.cut,
+    audit.answers['0'] && audit.ends,
+  );
   for (const said of new Set([...Object.keys(answers), ...Object.keys(audit.answers)])) {
     const [ours, theirs] = [answers[said] ?? 0, audit.answers[said] ?? 0];
     row(`answered = audited: ${said}`, `${ours} = ${theirs}`, theirs >= ours && theirs <= ours + late.cut);
@@ -362,10 +430,19 @@ function judgeTotals(load, counted, seen) {
   const lacking = [...allowed].filter((id) => !received.has(id));
   const extra = [...received.keys()].filter((id) => !allowed.has(id));
   const twice = [...received.values()].filter((times) => times > 1).length;
-  row('allowed = received', `${allowed.size} = ${received.size}, ${twice} twice`, lacking.length === 0 && extra.length <= late.cut && twice === 0, { lacking: lacking.slice(0, 3), extra: extra.slice(0, 3) });
+  row(
+    'allowed = received',
+    `${allowed.size} = ${received.size}, ${twice} twice`,
+    lacking.length === 0 && extra.length <= late.cut && twice === 0,
+    { lacking: lacking.slice(0, 3), extra: extra.slice(0, 3) },
+  );
   const reached = seen.flatMap((each) => each.forbidden);
   row('forbidden calls that reached a server', reached.length, reached.length === 0, reached.slice(0, 3));
-  row('requests that brought credentials to a server', seen.reduce((all, each) => all + each.with_credentials, 0), seen.every((each) => each.with_credentials === 0));
+  row(
+    'requests that brought credentials to a server',
+    seen.reduce((all, each) => all + each.with_credentials, 0),
+    seen.every((each) => each.with_credentials === 0),
+  );
 }
 
 // One line of the audit log.
@@ -425,44 +502,49 @@ function fileText(allows_flip, has_extra) {
     ],
     ...more,
   });
-  return JSON.stringify({
-    listen: `127.0.0.1:${ports.gateway}`,
-    public_url: origin,
-    tls: { certificate: join(folder, 'tls/tls.crt'), private_key: join(folder, 'tls/tls.key') },
-    authorization_servers: [{ issuer: issuer_url }],
-    routes: [route('near', ports.near), route('far', ports.far), ...(has_extra ? [route('extra', ports.far)] : [])],
-    ...(knows('admin') && { admin: { listen: `127.0.0.1:${ports.admin}` } }),
-    ...(knows('drain') && { drain: { delay_secs, grace_secs } }),
-  }, null, 2);
+  return JSON.stringify(
+    {
+      listen: `127.0.0.1:${ports.gateway}`,
+      public_url: origin,
+      tls: { certificate: join(folder, 'tls/tls.crt'), private_key: join(folder, 'tls/tls.key') },
+      authorization_servers: [{ issuer: issuer_url }],
+      routes: [route('near', ports.near), route('far', ports.far), ...(has_extra ? [route('extra', ports.far)] : [])],
+      ...(knows('admin') && { admin: { listen: `127.0.0.1:${ports.admin}` } }),
+      ...(knows('drain') && { drain: { delay_secs, grace_secs } }),
+    },
+    null,
+    2,
+  );
 }
 
 // Files that must not come into effect: each would allow everything, were it read in a lenient way.
 function invalidText(number) {
   const open = JSON.parse(fileText(true, false));
   for (const route of open.routes) route.default = 'allow';
-  const text = (change) => { change(open); return JSON.stringify(open); };
+  const text = (change) => {
+    change(open);
+    return JSON.stringify(open);
+  };
   return [
     () => '',
-    () => text((file) => { file.unheard_of = true; }),
-    () => text((file) => { file.routes[0].authorization_servers = ['https://unknown.example']; }),
+    () =>
+      text((file) => {
+        file.unheard_of = true;
+      }),
+    () =>
+      text((file) => {
+        file.routes[0].authorization_servers = ['https://unknown.example'];
+      }),
     () => fileText(true, false).slice(0, -20),
-    () => text((file) => { file.tls.certificate = join(folder, 'tls/none.crt'); }),
-    () => text((file) => { file.routes[1].path = '/near'; }),
+    () =>
+      text((file) => {
+        file.tls.certificate = join(folder, 'tls/none.crt');
+      }),
+    () =>
+      text((file) => {
+        file.routes[1].path = '/near';
+      }),
   ][number % 6]();
-}
-
-// A certificate by its own key, which clients trust as such.
-function newCertificate(number) {
-  const [key_file, file] = [join(folder, 'new.key'), join(folder, 'new.crt')];
-  runToEnd('openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2',
-    '-subj', `/CN=gatepost ${number}`, '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key_file, '-out', file);
-  return { 'tls.crt': readFileSync(file, 'utf8'), 'tls.key': readFileSync(key_file, 'utf8') };
-}
-
-function fingerprintOf(pem) {
-  const path = join(folder, 'print.crt');
-  writeFileSync(path, pem);
-  return runToEnd('openssl', 'x509', '-in', path, '-noout', '-fingerprint', '-sha256').split('=')[1].trim();
 }
 
 // Makes a connection; resolves to the fingerprint of the certificate that it is shown.

@@ -1,6 +1,6 @@
 // Clients of every kind at a constant rate, and streams, over TLS. A process of its own. Told `{begin}` it starts; told
-// `{flip}` it learns what the file says of the tool `flip`; told `{stop}` it sends no more, waits for what is under way, and
-// says what it saw; told `{streams}` it says how the streams ended.
+// `{flip}` it learns what the file says of the tool `flip`; told `{stop}` it sends no more, waits for what is under
+// way, and says what it saw; told `{streams}` it says how the streams ended.
 
 import { Agent, request as httpsRequest } from 'node:https';
 
@@ -20,25 +20,73 @@ const fresh_share = 100;
 // allowed or denied as the file says.
 const kinds = {
   'allowed call': { weight: 40, passes: true, make: () => ({ body: call('echo') }) },
-  'call with a wide token': { weight: 4, passes: true, make: ({ tokens }) => ({ body: call('write'), token: tokens.wide }) },
-  'call answered by a stream': { weight: 5, passes: true, make: () => ({ body: call('echo', { act: 'stream', events: 2 }) }) },
-  'call in a session': { weight: 8, passes: true, make: ({ session }) => ({ body: call('echo'), headers: session('alice') }) },
-  'list': { weight: 8, passes: true, isGood: isList, make: () => ({ body: withId('tools/list') }) },
-  'initialize': { weight: 1, passes: true, isGood: isBegun, make: () => ({ body: initialize('other') }) },
-  'flip': { weight: 5, flips: true, make: () => ({ body: call('flip') }) },
-  'call beyond the scope': { weight: 8, expect: '403 insufficient_scope', make: () => ({ body: call('write', forbidden) }) },
+  'call with a wide token': {
+    weight: 4,
+    passes: true,
+    make: ({ tokens }) => ({ body: call('write'), token: tokens.wide }),
+  },
+  'call answered by a stream': {
+    weight: 5,
+    passes: true,
+    make: () => ({ body: call('echo', { act: 'stream', events: 2 }) }),
+  },
+  'call in a session': {
+    weight: 8,
+    passes: true,
+    make: ({ session }) => ({ body: call('echo'), headers: session('alice') }),
+  },
+  list: { weight: 8, passes: true, isGood: isList, make: () => ({ body: withId('tools/list') }) },
+  initialize: { weight: 1, passes: true, isGood: isBegun, make: () => ({ body: initialize('other') }) },
+  flip: { weight: 5, flips: true, make: () => ({ body: call('flip') }) },
+  'call beyond the scope': {
+    weight: 8,
+    expect: '403 insufficient_scope',
+    make: () => ({ body: call('write', forbidden) }),
+  },
   'denied tool': { weight: 8, expect: '403 not_permitted', make: () => ({ body: call('forbidden', forbidden) }) },
   'unheard-of tool': { weight: 2, expect: '403 not_permitted', make: () => ({ body: call('unheard-of', forbidden) }) },
-  'no token': { weight: 3, expect: '401 missing_token', make: () => ({ body: call('echo', forbidden), token: undefined }) },
-  'forged token': { weight: 3, expect: '401 invalid_token', make: ({ tokens }) => ({ body: call('echo', forbidden), token: tokens.forged }) },
-  'expired token': { weight: 2, expect: '401 invalid_token', make: ({ tokens }) => ({ body: call('echo', forbidden), token: tokens.expired }) },
+  'no token': {
+    weight: 3,
+    expect: '401 missing_token',
+    make: () => ({ body: call('echo', forbidden), token: undefined }),
+  },
+  'forged token': {
+    weight: 3,
+    expect: '401 invalid_token',
+    make: ({ tokens }) => ({ body: call('echo', forbidden), token: tokens.forged }),
+  },
+  'expired token': {
+    weight: 2,
+    expect: '401 invalid_token',
+    make: ({ tokens }) => ({ body: call('echo', forbidden), token: tokens.expired }),
+  },
   'twice the name': { weight: 2, expect: '400 malformed_message', make: () => ({ body: twice() }) },
   'no JSON': { weight: 1, expect: '400 malformed_message', make: () => ({ body: '{"jsonrpc":"2.0",' }) },
-  'another media type': { weight: 1, expect: '415 media_type', make: () => ({ body: call('echo', forbidden), headers: { 'content-type': 'text/plain' } }) },
-  'a stranger\'s session': { weight: 2, expect: '404 session_not_found', make: ({ session }) => ({ body: call('echo', forbidden), headers: session('bob') }) },
-  'page of another site': { weight: 1, expect: '403 origin_not_allowed', make: () => ({ body: call('echo', forbidden), headers: { origin: 'https://elsewhere.example' } }) },
-  'unknown path': { weight: 1, expect: '404 no_route', make: () => ({ path: '/nowhere', body: call('echo', forbidden) }) },
-  'metadata': { weight: 2, expect: '200', make: () => ({ path: '/.well-known/oauth-protected-resource/near', token: undefined, body: undefined }) },
+  'another media type': {
+    weight: 1,
+    expect: '415 media_type',
+    make: () => ({ body: call('echo', forbidden), headers: { 'content-type': 'text/plain' } }),
+  },
+  "a stranger's session": {
+    weight: 2,
+    expect: '404 session_not_found',
+    make: ({ session }) => ({ body: call('echo', forbidden), headers: session('bob') }),
+  },
+  'page of another site': {
+    weight: 1,
+    expect: '403 origin_not_allowed',
+    make: () => ({ body: call('echo', forbidden), headers: { origin: 'https://elsewhere.example' } }),
+  },
+  'unknown path': {
+    weight: 1,
+    expect: '404 no_route',
+    make: () => ({ path: '/nowhere', body: call('echo', forbidden) }),
+  },
+  metadata: {
+    weight: 2,
+    expect: '200',
+    make: () => ({ path: '/.well-known/oauth-protected-resource/near', token: undefined, body: undefined }),
+  },
 };
 const forbidden = { forbidden: true };
 const wheel = Object.entries(kinds).flatMap(([name, { weight }]) => Array(weight).fill(name));
@@ -52,11 +100,24 @@ const sessions = {};
 const under_way = new Set();
 const streams = [];
 // By kind; by status and reason; ids of what was answered by a server; what was not as it had to be.
-const tally = { kinds: {}, answers: {}, passed: [], faults: [], faults_count: 0, sent: 0, answered: 0, held_back: 0, millis: 0 };
+const tally = {
+  kinds: {},
+  answers: {},
+  passed: [],
+  faults: [],
+  faults_count: 0,
+  sent: 0,
+  answered: 0,
+  held_back: 0,
+  millis: 0,
+};
 
 answerMessages(async (message) => {
   if (message.begin) return begin(message.begin);
-  if (message.flip) { flip = message.flip; return flip; }
+  if (message.flip) {
+    flip = message.flip;
+    return flip;
+  }
   if (message.stop) return stop();
   if (message.streams) return Promise.all(streams.map(({ done }) => done));
   return { sent: tally.sent, faults_count: tally.faults_count, events: streams.map(({ events }) => events) };
@@ -113,7 +174,10 @@ async function stop() {
   return {
     ...tally,
     under_way: under_way.size,
-    http2: { connections: multiplexed.reduce((sum, each) => sum + each.connections, 0), refused: multiplexed.reduce((sum, each) => sum + each.refused, 0) },
+    http2: {
+      connections: multiplexed.reduce((sum, each) => sum + each.connections, 0),
+      refused: multiplexed.reduce((sum, each) => sum + each.refused, 0),
+    },
   };
 }
 
@@ -124,7 +188,7 @@ async function one(name, { path, ...request }) {
   const flip_before = flip;
   const answer = await send(at, path, request);
   const said = words(answer);
-  const count = tally.kinds[name] ??= { sent: 0, answered: 0, faults: 0 };
+  const count = (tally.kinds[name] ??= { sent: 0, answered: 0, faults: 0 });
   count.sent += 1;
   if (answer.status !== undefined && answer.end === 'complete') {
     count.answered += 1;
@@ -135,13 +199,25 @@ async function one(name, { path, ...request }) {
   // What was sent while the file changed may be decided by either.
   const sure = flip_before === flip && flip !== 'either';
   const denied = said === '403 not_permitted';
-  const good = flips ? (denied && !(sure && flip === 'allow')) || (isGood(request.body, answer) && !(sure && flip === 'deny'))
-    : passes ? isGood(request.body, answer) : said === expect;
+  const good = flips
+    ? (denied && !(sure && flip === 'allow')) || (isGood(request.body, answer) && !(sure && flip === 'deny'))
+    : passes
+      ? isGood(request.body, answer)
+      : said === expect;
   if (passed) tally.passed.push(idOf(request.body));
   if (!good) {
     tally.faults_count += 1;
     count.faults += 1;
-    if (tally.faults.length < 50) tally.faults.push({ name, at: new Date().toISOString(), said, ms: Math.round(answer.ms), path, flip: [flip_before, flip], text: answer.text.slice(0, 200) });
+    if (tally.faults.length < 50)
+      tally.faults.push({
+        name,
+        at: new Date().toISOString(),
+        said,
+        ms: Math.round(answer.ms),
+        path,
+        flip: [flip_before, flip],
+        text: answer.text.slice(0, 200),
+      });
   }
   return answer;
 }
@@ -150,7 +226,11 @@ function send(at, path, request) {
   const options = { ...request, millis_max: answer_millis_max };
   if (at % http2_share === 0) return multiplexed[(at / http2_share) % http2_connections].ask(path, options);
   const own = at % fresh_share === 1;
-  return ask(terms.origin, path, { ...options, agent: own ? false : agent, sending: { send: httpsRequest, ca: terms.ca } });
+  return ask(terms.origin, path, {
+    ...options,
+    agent: own ? false : agent,
+    sending: { send: httpsRequest, ca: terms.ca },
+  });
 }
 
 // A stream that must go on until the gateway stops: every event once, in order, and a clean end.
@@ -169,9 +249,10 @@ function openStream(number) {
     }
   };
   const options = { token, onData, millis_max: 3_600_000 };
-  const opened = number % 10 === 0
-    ? new Http2(terms.origin, { ca: terms.ca }).ask(path, options)
-    : ask(terms.origin, path, { ...options, sending: { send: httpsRequest, ca: terms.ca } });
+  const opened =
+    number % 10 === 0
+      ? new Http2(terms.origin, { ca: terms.ca }).ask(path, options)
+      : ask(terms.origin, path, { ...options, sending: { send: httpsRequest, ca: terms.ca } });
   stream.done = opened.then((answer) => {
     stream.answer = { ...answer, text: rest.slice(0, 100), headers: undefined };
     return { said: words(answer), events: stream.events, disorder: stream.disorder, at: Date.now() };
@@ -190,7 +271,12 @@ function withId(method) {
 }
 
 function initialize(name) {
-  const params = { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name, version: '1' }, _meta: { id: newId() } };
+  const params = {
+    protocolVersion: '2025-06-18',
+    capabilities: {},
+    clientInfo: { name, version: '1' },
+    _meta: { id: newId() },
+  };
   return { jsonrpc: '2.0', id: 1, method: 'initialize', params };
 }
 
@@ -205,5 +291,7 @@ function isList(body, { status, end, text }) {
 }
 
 function isBegun(body, { status, end, headers, text }) {
-  return status === 200 && end === 'complete' && headers['mcp-session-id']?.length > 40 && text.includes('"serverInfo"');
+  return (
+    status === 200 && end === 'complete' && headers['mcp-session-id']?.length > 40 && text.includes('"serverInfo"')
+  );
 }

@@ -15,7 +15,10 @@ export class Play {
 
   // One thing that must hold; `got` says what was there instead.
   check(what, held, got) {
-    if (!held) this.missed.push(got === undefined ? what : `${what} (got ${typeof got === 'string' ? got : JSON.stringify(got)})`);
+    if (!held)
+      this.missed.push(
+        got === undefined ? what : `${what} (got ${typeof got === 'string' ? got : JSON.stringify(got)})`,
+      );
   }
 
   // A time that must be no longer than `millis_max`; undefined: it never came.
@@ -32,12 +35,23 @@ export class Play {
   async served(what, client, bad_max = 0) {
     const { served, bad, median, worst } = await client.stop();
     this.measured.push(`${what}: ${served} calls, median ${spell(median)}, worst ${spell(worst)}`);
-    this.check(`${what} is served`, served > 0 && bad.length <= bad_max, bad.slice(0, 3).map(({ words }) => words).join());
+    this.check(
+      `${what} is served`,
+      served > 0 && bad.length <= bad_max,
+      bad
+        .slice(0, 3)
+        .map(({ words }) => words)
+        .join(),
+    );
   }
 }
 
 // A time in words.
 export function spell(millis) {
   if (millis === undefined) return 'never';
-  return millis < 100 ? `${millis.toFixed(1)} ms` : millis < 1000 ? `${millis.toFixed(0)} ms` : `${(millis / 1000).toFixed(1)} s`;
+  return millis < 100
+    ? `${millis.toFixed(1)} ms`
+    : millis < 1000
+      ? `${millis.toFixed(0)} ms`
+      : `${(millis / 1000).toFixed(1)} s`;
 }

@@ -9,21 +9,33 @@ const running = new Set();
 const clock_ticks_per_sec = 100;
 const page_bytes = 4096;
 
-// Starts a program. `onLine` and `onError` get the lines of its output; `stdout` and `stderr` may be a descriptor instead.
-// `hold(name)` stops reading one of its pipes, so that it fills, and `release(name)` goes on.
+// Starts a program. `onLine` and `onError` get the lines of its output; `stdout` and `stderr` may be a descriptor
+// instead. `hold(name)` stops reading one of its pipes, so that it fills, and `release(name)` goes on.
 export function start(name, [command, ...args], { env = {}, onLine, onError, stdout = 'pipe', stderr = 'pipe' } = {}) {
-  const child = spawn(command, args.map(String), { env: { ...process.env, ...env }, stdio: ['ignore', stdout, stderr] });
+  const child = spawn(command, args.map(String), {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', stdout, stderr],
+  });
   const program = { name, child, pid: child.pid };
   const ended = [];
-  for (const [stream, eachLine] of [['stdout', onLine], ['stderr', onError]]) {
+  for (const [stream, eachLine] of [
+    ['stdout', onLine],
+    ['stderr', onError],
+  ]) {
     if (child[stream]) ended.push(splitLines(child[stream], eachLine ?? (() => {})));
   }
   running.add(child);
   program.hold = (stream) => child[stream].pause();
   program.release = (stream) => child[stream].resume();
   program.exited = new Promise((resolve) => {
-    child.once('exit', (code, signal) => { running.delete(child); resolve({ code, signal, at: performance.now() }); });
-    child.once('error', (error) => { running.delete(child); resolve({ error, at: performance.now() }); });
+    child.once('exit', (code, signal) => {
+      running.delete(child);
+      resolve({ code, signal, at: performance.now() });
+    });
+    child.once('error', (error) => {
+      running.delete(child);
+      resolve({ error, at: performance.now() });
+    });
   });
   // All of its output was read.
   program.drained = Promise.all([program.exited, ...ended]);
@@ -33,21 +45,28 @@ export function start(name, [command, ...args], { env = {}, onLine, onError, std
 
 // Starts a program of this folder in Node, with which one can speak: `tell(message)` resolves to its answer.
 export async function startPart(file, ...args) {
-  const child = fork(join(import.meta.dirname, file), args.map(String), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const child = fork(join(import.meta.dirname, file), args.map(String), {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
   running.add(child);
   const waiting = new Map();
   let next = 0;
   const part = { child, pid: child.pid };
-  part.exited = new Promise((resolve) => child.once('exit', (code, signal) => {
-    running.delete(child);
-    for (const { reject } of waiting.values()) reject(new Error(`${file} ended (${code ?? signal})`));
-    resolve({ code, signal });
-  }));
-  part.tell = (message) => new Promise((resolve, reject) => {
-    const number = next++;
-    waiting.set(number, { resolve, reject });
-    child.send({ number, message }, (error) => { if (error) reject(error); });
-  });
+  part.exited = new Promise((resolve) =>
+    child.once('exit', (code, signal) => {
+      running.delete(child);
+      for (const { reject } of waiting.values()) reject(new Error(`${file} ended (${code ?? signal})`));
+      resolve({ code, signal });
+    }),
+  );
+  part.tell = (message) =>
+    new Promise((resolve, reject) => {
+      const number = next++;
+      waiting.set(number, { resolve, reject });
+      child.send({ number, message }, (error) => {
+        if (error) reject(error);
+      });
+    });
   part.signal = (signal) => child.kill(signal);
   await new Promise((resolve, reject) => {
     child.on('message', ({ number, answer, ready }) => {
@@ -108,7 +127,7 @@ export function residentMib(pid) {
 // Whether a process catches a signal (by its number).
 export function catches(pid, signal) {
   const mask = /SigCgt:\s*(\w+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1];
-  return (BigInt(`0x${mask}`) >> BigInt(signal - 1) & 1n) === 1n;
+  return ((BigInt(`0x${mask}`) >> BigInt(signal - 1)) & 1n) === 1n;
 }
 
 // Runs a program to its end; throws with what it said if it failed.
@@ -138,8 +157,10 @@ function splitLines(stream, eachLine) {
     rest = lines.pop();
     lines.forEach(eachLine);
   });
-  return new Promise((resolve) => stream.once('close', () => {
-    if (rest) eachLine(rest);
-    resolve();
-  }));
+  return new Promise((resolve) =>
+    stream.once('close', () => {
+      if (rest) eachLine(rest);
+      resolve();
+    }),
+  );
 }

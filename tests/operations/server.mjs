@@ -1,5 +1,6 @@
-// An MCP server which writes down each request that reaches it, and answers as the call's argument `act` says. A process
-// of its own: `node server.mjs HOST PORT`. Told anything it says what it has seen; told `{quiet: true}` it counts alone.
+// An MCP server which writes down each request that reaches it, and answers as the call's argument `act` says. A
+// process of its own: `node server.mjs HOST PORT`. Told anything it says what it has seen; told `{quiet: true}` it
+// counts alone.
 
 import { createServer } from 'node:http';
 
@@ -36,21 +37,31 @@ const acts = {
     request.socket.end(head(`content-length: ${text(message).length}`) + text(message).slice(0, 30));
   },
   cut_stream: (message, response, request) => {
-    request.socket.write(stream_head + chunk(event({ jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: 1 } })));
+    request.socket.write(
+      stream_head +
+        chunk(event({ jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: 1 } })),
+    );
     setTimeout(() => request.socket.resetAndDestroy(), 50);
   },
   half_close_stream: (message, response, request) => {
-    request.socket.end(stream_head + chunk(event({ jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: 1 } })));
+    request.socket.end(
+      stream_head +
+        chunk(event({ jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: 1 } })),
+    );
   },
   garbage: (message, response, request) => request.socket.write('\x16\x03\x01 nonsense\r\n\r\n\0\0\0'),
-  garbage_chunks: (message, response, request) => request.socket.write(`${head('transfer-encoding: chunked')}ZZ\r\nnonsense\r\n`),
-  garbage_json: (message, response) => response.writeHead(200, { 'content-type': 'application/json' }).end('{"jsonrpc":"2.0",'),
+  garbage_chunks: (message, response, request) =>
+    request.socket.write(`${head('transfer-encoding: chunked')}ZZ\r\nnonsense\r\n`),
+  garbage_json: (message, response) =>
+    response.writeHead(200, { 'content-type': 'application/json' }).end('{"jsonrpc":"2.0",'),
   html: (message, response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<h1>It works!</h1>'),
   // What comes after the answer is an answer to nothing: the next caller must not get it.
   garbage_after: (message, response, request) => {
     const body = text(message);
     const second = JSON.stringify({ jsonrpc: '2.0', id: 1, result: { content: [{ type: 'text', text: 'smuggled' }] } });
-    request.socket.write(`${head(`content-length: ${body.length}`)}${body}${head(`content-length: ${second.length}`)}${second}`);
+    request.socket.write(
+      `${head(`content-length: ${body.length}`)}${body}${head(`content-length: ${second.length}`)}${second}`,
+    );
   },
   bytes: (message, response, request) => {
     const body = text(message);
@@ -92,7 +103,11 @@ function answer(message, request, response) {
   const { id, method, params } = message;
   if (method === 'initialize') {
     const session = `session-${params.clientInfo?.name}`;
-    const about = { protocolVersion: params.protocolVersion, capabilities: {}, serverInfo: { name: 'operations', version: '1' } };
+    const about = {
+      protocolVersion: params.protocolVersion,
+      capabilities: {},
+      serverInfo: { name: 'operations', version: '1' },
+    };
     return json(response, { jsonrpc: '2.0', id, result: about }, { 'mcp-session-id': session });
   }
   if (method === 'tools/list') return json(response, { jsonrpc: '2.0', id, result: { tools } });
@@ -116,10 +131,16 @@ const server = createServer((request, response) => {
     seen.open_streams += 1;
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     let number = 0;
-    const tick = () => response.write(event({ jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: number++ } }));
+    const tick = () =>
+      response.write(
+        event({ jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: number++ } }),
+      );
     tick();
     const timer = setInterval(tick, 1000);
-    response.once('close', () => { clearInterval(timer); seen.open_streams -= 1; });
+    response.once('close', () => {
+      clearInterval(timer);
+      seen.open_streams -= 1;
+    });
     return;
   }
   const body = [];
@@ -134,8 +155,13 @@ const server = createServer((request, response) => {
 server.keepAliveTimeout = 5000;
 server.on('clientError', (error, socket) => socket.destroy());
 server.listen(Number(port), host);
-server.once('listening', () => answerMessages(({ quiet }) => ({
-  ...seen,
-  ids: quiet ? seen.ids.size : [...seen.ids],
-})));
-process.on('uncaughtException', (error) => { console.error(error); process.exit(1); });
+server.once('listening', () =>
+  answerMessages(({ quiet }) => ({
+    ...seen,
+    ids: quiet ? seen.ids.size : [...seen.ids],
+  })),
+);
+process.on('uncaughtException', (error) => {
+  console.error(error);
+  process.exit(1);
+});

@@ -11,9 +11,19 @@ export function newKey(kid) {
 // An access token by `key`; `claims` go over the usual ones.
 export function mint(key, issuer, claims = {}) {
   const now = Math.floor(Date.now() / 1000);
-  const usual = { iss: issuer, sub: 'alice', client_id: 'operations', aud: 'operations', scope: 'read', iat: now, exp: now + 7200 };
+  const usual = {
+    iss: issuer,
+    sub: 'alice',
+    client_id: 'operations',
+    aud: 'operations',
+    scope: 'read',
+    iat: now,
+    exp: now + 7200,
+  };
   const head = { alg: 'ES256', typ: 'at+jwt', kid: key.kid };
-  const signed = [head, { ...usual, ...claims }].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.');
+  const signed = [head, { ...usual, ...claims }]
+    .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
+    .join('.');
   const signature = sign('sha256', Buffer.from(signed), { key: key.privateKey, dsaEncoding: 'ieee-p1363' });
   return `${signed}.${signature.toString('base64url')}`;
 }

@@ -26,13 +26,19 @@ export class World {
     world.key = newKey('first');
     world.keys = [world.key];
     Object.assign(world, { audit: [], log: [], watchers: [], broken: [], audit_count: 0 });
-    world.ports = { gateway: await freePort(), admin: await freePort(), issuer: await freePort(), near: await freePort(), far: await freePort() };
+    world.ports = {
+      gateway: await freePort(),
+      admin: await freePort(),
+      issuer: await freePort(),
+      near: await freePort(),
+      far: await freePort(),
+    };
     world.origin = `http://127.0.0.1:${world.ports.gateway}`;
     world.issuer_url = `http://${options.issuer_host ?? '127.0.0.1'}:${world.ports.issuer}`;
     world.token = world.mint();
     world.options = options;
     // The route `near`, whose server is the one that fails, in both forms: lists filtered, and bytes as they are.
-    world.near = options.near ?? await startPart('server.mjs', '127.0.0.1', world.ports.near);
+    world.near = options.near ?? (await startPart('server.mjs', '127.0.0.1', world.ports.near));
     world.far = await startPart('server.mjs', '127.0.0.1', world.ports.far);
     if (options.issuer !== 'down') await world.startIssuer(options.issuer ?? 'ok');
     world.writeFile();
@@ -61,7 +67,14 @@ export class World {
   file() {
     const { config = () => ({}), near_url } = this.options;
     const near = near_url?.(this) ?? `http://127.0.0.1:${this.ports.near}/mcp`;
-    const route = (name, upstream, more) => ({ name, path: `/${name}`, upstream, audiences: ['operations'], rules, ...more });
+    const route = (name, upstream, more) => ({
+      name,
+      path: `/${name}`,
+      upstream,
+      audiences: ['operations'],
+      rules,
+      ...more,
+    });
     return {
       listen: `127.0.0.1:${this.ports.gateway}`,
       public_url: this.origin,
@@ -88,16 +101,24 @@ export class World {
     const { before = [], args = [], env, stdout, stderr } = this.options;
     const command = [...before, process.env.GATEPOST, 'run', '--config', this.path, ...args];
     this.gateway_began = performance.now();
-    this.gateway = start('gateway', command.map((word) => word.replaceAll('${folder}', this.folder)), {
-      env: Object.fromEntries(Object.entries(env ?? {}).map(([name, value]) => [name, value.replaceAll('${folder}', this.folder)])),
-      stdout: stdout?.(this),
-      stderr: stderr?.(this),
-      onLine: (line) => {
-        this.audit_count += 1;
-        if (!this.options.count_only) this.audit.push(line);
+    this.gateway = start(
+      'gateway',
+      command.map((word) => word.replaceAll('${folder}', this.folder)),
+      {
+        env: Object.fromEntries(
+          Object.entries(env ?? {}).map(([name, value]) => [name, value.replaceAll('${folder}', this.folder)]),
+        ),
+        stdout: stdout?.(this),
+        stderr: stderr?.(this),
+        onLine: (line) => {
+          this.audit_count += 1;
+          if (!this.options.count_only) this.audit.push(line);
+        },
+        onError: (line) => {
+          if (this.log.length < 5000) this.log.push(line);
+        },
       },
-      onError: (line) => { if (this.log.length < 5000) this.log.push(line); },
-    });
+    );
     this.up_ms = await until(() => this.isUp(), 15_000, 5);
     if (this.up_ms === undefined) throw new Error(`the gateway does not answer\n${this.log.slice(-20).join('\n')}`);
   }
@@ -146,7 +167,13 @@ export class World {
         await done;
         const times = answers.map(({ ms }) => ms).sort((a, b) => a - b);
         const bad = answers.filter(({ good }) => !good);
-        return { served: answers.length, bad, median: times[times.length >> 1], p99: times[Math.floor(times.length * 0.99)], worst: times.at(-1) };
+        return {
+          served: answers.length,
+          bad,
+          median: times[times.length >> 1],
+          p99: times[Math.floor(times.length * 0.99)],
+          worst: times.at(-1),
+        };
       },
     };
     this.watchers.push(client);
@@ -171,16 +198,24 @@ export class World {
         const body = call(tool, { forbidden: true });
         const answer = await ask(this.origin, path, { token, body, millis_max: 4000 });
         this.intrusions += 1;
-        if (answer.status !== undefined && !refusals.includes(answer.status)) this.broken.push(`${tool} got ${words(answer)}`);
+        if (answer.status !== undefined && !refusals.includes(answer.status))
+          this.broken.push(`${tool} got ${words(answer)}`);
         await sleep(50);
       }
     });
-    this.watchers.push({ stop: () => { on = false; return Promise.all(loops); } });
+    this.watchers.push({
+      stop: () => {
+        on = false;
+        return Promise.all(loops);
+      },
+    });
   }
 
   // What the servers saw, those that still run.
   async seen() {
-    const parts = [this.near, this.far].filter((part) => part && part.child.exitCode === null && part.child.signalCode === null);
+    const parts = [this.near, this.far].filter(
+      (part) => part && part.child.exitCode === null && part.child.signalCode === null,
+    );
     return Promise.all(parts.map((part) => part.tell({})));
   }
 
@@ -209,13 +244,17 @@ export class World {
 // What `/metrics` says: `sum(name, labels)` adds up all series of a name that have these labels.
 export async function metrics({ ports }) {
   const { text } = await ask(`http://127.0.0.1:${ports.admin}`, '/metrics');
-  const series = text.split('\n').map((line) => /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line)).filter(Boolean);
+  const series = text
+    .split('\n')
+    .map((line) => /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line))
+    .filter(Boolean);
   const has = (labels = '', [label, value]) => labels.includes(`${label}="${value}"`);
   return {
     text,
-    sum: (name, wanted = {}) => series
-      .filter(([, of, labels]) => of === name && Object.entries(wanted).every((pair) => has(labels, pair)))
-      .reduce((sum, [, , , value]) => sum + Number(value), 0),
+    sum: (name, wanted = {}) =>
+      series
+        .filter(([, of, labels]) => of === name && Object.entries(wanted).every((pair) => has(labels, pair)))
+        .reduce((sum, [, , , value]) => sum + Number(value), 0),
   };
 }
 
@@ -232,7 +271,10 @@ export function knows(part) {
     const folder = mkdtempSync(join(tmpdir(), 'gatepost-operations-'));
     const path = join(folder, 'gatepost.yaml');
     const routes = [{ name: 'a', path: '/a', upstream: 'http://127.0.0.1:1/', rules: [] }];
-    writeFileSync(path, JSON.stringify({ authorization_servers: [{ issuer: 'https://issuer.example' }], routes, ...examples[part] }));
+    writeFileSync(
+      path,
+      JSON.stringify({ authorization_servers: [{ issuer: 'https://issuer.example' }], routes, ...examples[part] }),
+    );
     const { status, stderr } = spawnSync(process.env.GATEPOST, ['check', '--config', path], { encoding: 'utf8' });
     rmSync(folder, { recursive: true, force: true });
     return { yes: status === 0, why: stderr };

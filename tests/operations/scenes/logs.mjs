@@ -11,43 +11,68 @@ const queue_records_max = 64;
 const room_millis = 5000;
 const back_millis_max = 2000;
 const overloaded = '503 overloaded';
-const lacking = () => knows('audit') ? undefined : 'this binary has no `audit`';
+const lacking = () => (knows('audit') ? undefined : 'this binary has no `audit`');
 
 export const logScenes = {
   'audit-disk-full-block': {
-    fault: 'the audit log\'s disk is full, on_stall: block',
+    fault: "the audit log's disk is full, on_stall: block",
     target: 'no call without a record: 503 within 5 s, none reaches a server; <= 2 s after; no record lost or torn',
     needs: () => lacking() ?? (process.getuid() === 0 ? undefined : 'needs root and mount namespaces'),
     run: async (t) => {
       const world = await t.world(onSmallDisk('block'));
       const disk = new Disk(world);
-      await blocks(t, world, () => disk.fill(), () => disk.empty());
+      await blocks(
+        t,
+        world,
+        () => disk.fill(),
+        () => disk.empty(),
+      );
       const records = disk.records();
-      t.check('every line is JSON', records.every(isJson), records.find((line) => !isJson(line)));
+      t.check(
+        'every line is JSON',
+        records.every(isJson),
+        records.find((line) => !isJson(line)),
+      );
       await agree(t, world, records.length);
     },
   },
   'audit-disk-full-drop': {
-    fault: 'the audit log\'s disk is full, on_stall: drop',
+    fault: "the audit log's disk is full, on_stall: drop",
     target: 'calls go on; lost records are counted; written again <= 2 s after',
     needs: () => lacking() ?? (process.getuid() === 0 ? undefined : 'needs root and mount namespaces'),
     run: async (t) => {
       const world = await t.world(onSmallDisk('drop'));
       const disk = new Disk(world);
-      await drops(t, world, () => disk.fill(), () => disk.empty(), () => disk.records().length);
+      await drops(
+        t,
+        world,
+        () => disk.fill(),
+        () => disk.empty(),
+        () => disk.records().length,
+      );
       t.check('every line is JSON', disk.records().every(isJson));
     },
   },
   'audit-pipe-blocked-block': {
     fault: 'nobody reads the pipe of audit records, on_stall: block',
-    target: 'no call without a record: 503 within 5 s, none reaches a server; <= 2 s after; no record lost; SIGTERM ends it',
+    target:
+      'no call without a record: 503 within 5 s, none reaches a server; <= 2 s after; no record lost; SIGTERM ends it',
     needs: lacking,
     run: async (t) => {
       const drain = knows('drain') ? { drain: { delay_secs: 1, grace_secs: 3 } } : {};
       const world = await t.world({ config: () => ({ audit: { on_stall: 'block', queue_records_max }, ...drain }) });
-      await blocks(t, world, () => world.gateway.hold('stdout'), () => world.gateway.release('stdout'));
+      await blocks(
+        t,
+        world,
+        () => world.gateway.hold('stdout'),
+        () => world.gateway.release('stdout'),
+      );
       await sleep(500);
-      t.check('every line is JSON', world.audit.every(isJson), world.audit.find((line) => !isJson(line)));
+      t.check(
+        'every line is JSON',
+        world.audit.every(isJson),
+        world.audit.find((line) => !isJson(line)),
+      );
       await agree(t, world, world.audit.length);
       world.gateway.hold('stdout');
       await stalled(world);
@@ -65,7 +90,13 @@ export const logScenes = {
     needs: lacking,
     run: async (t) => {
       const world = await t.world({ config: () => ({ audit: { on_stall: 'drop', queue_records_max } }) });
-      await drops(t, world, () => world.gateway.hold('stdout'), () => world.gateway.release('stdout'), () => world.audit_count);
+      await drops(
+        t,
+        world,
+        () => world.gateway.hold('stdout'),
+        () => world.gateway.release('stdout'),
+        () => world.audit_count,
+      );
     },
   },
   'log-pipe-blocked': {
@@ -83,7 +114,13 @@ export const logScenes = {
       const lines = world.log.length;
       world.gateway.release('stderr');
       await sleep(500);
-      t.recoveredWithin(await until(async () => { await world.call('/far'); return world.log.length > lines; }, 5000), back_millis_max);
+      t.recoveredWithin(
+        await until(async () => {
+          await world.call('/far');
+          return world.log.length > lines;
+        }, 5000),
+        back_millis_max,
+      );
     },
   },
 };
@@ -115,7 +152,7 @@ async function stalled(world) {
   const answers = [];
   // A record is some hundred bytes: no pipe holds so many.
   for (let round = 0; round < 60 && !answers.some(({ good }) => !good); round += 1) {
-    answers.push(...await Promise.all(Array.from({ length: 20 }, () => world.call('/far'))));
+    answers.push(...(await Promise.all(Array.from({ length: 20 }, () => world.call('/far')))));
   }
   return answers;
 }
@@ -136,7 +173,13 @@ async function drops(t, world, stall, go, written) {
   await go();
   await sleep(100);
   const before = written();
-  t.recoveredWithin(await until(async () => { await world.call('/far'); return written() > before; }, 10_000), back_millis_max);
+  t.recoveredWithin(
+    await until(async () => {
+      await world.call('/far');
+      return written() > before;
+    }, 10_000),
+    back_millis_max,
+  );
 }
 
 // As many records as requests were counted, but for those that were refused for want of one.
@@ -144,7 +187,11 @@ async function agree(t, world, records) {
   if (!knows('admin')) return;
   await sleep(300);
   const counted = (await metrics(world)).sum('gatepost_requests_total');
-  t.check('a record for each request, but for those refused', counted === records + world.overloaded || counted === records, { counted, records, refused: world.overloaded });
+  t.check(
+    'a record for each request, but for those refused',
+    counted === records + world.overloaded || counted === records,
+    { counted, records, refused: world.overloaded },
+  );
   t.measured.push(`${records} records, ${world.overloaded} refused without`);
 }
 
@@ -159,8 +206,17 @@ function isJson(line) {
 // A gateway that writes to a disk of its own, of half a megabyte.
 function onSmallDisk(on_stall) {
   return {
-    config: ({ folder }) => ({ audit: { sink: 'file', file: join(folder, 'disk/audit.jsonl'), on_stall, queue_records_max } }),
-    before: ['unshare', '-m', 'bash', '-c', 'mkdir "${folder}/disk" && mount -t tmpfs -o size=512k tmpfs "${folder}/disk" && exec "$@"', 'bash'],
+    config: ({ folder }) => ({
+      audit: { sink: 'file', file: join(folder, 'disk/audit.jsonl'), on_stall, queue_records_max },
+    }),
+    before: [
+      'unshare',
+      '-m',
+      'bash',
+      '-c',
+      'mkdir "${folder}/disk" && mount -t tmpfs -o size=512k tmpfs "${folder}/disk" && exec "$@"',
+      'bash',
+    ],
   };
 }
 

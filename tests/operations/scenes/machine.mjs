@@ -25,7 +25,9 @@ export const machineScenes = {
       const client = world.steady('/far');
       // It has its connections, here and to the server, before there are no more.
       await sleep(500);
-      const sockets = Array.from({ length: 200 }, () => connect(world.ports.gateway, '127.0.0.1').on('error', () => {}));
+      const sockets = Array.from({ length: 200 }, () =>
+        connect(world.ports.gateway, '127.0.0.1').on('error', () => {}),
+      );
       await sleep(1000);
       const [before, began] = [cpuSecs(world.gateway.pid), performance.now()];
       const stranger = await ask(world.origin, '/far', { millis_max: 2500 });
@@ -35,16 +37,23 @@ export const machineScenes = {
       t.check('no spinning', share < 0.5, share);
       t.check('a new client waits', stranger.end === 'left', stranger.end);
       t.got.push('open connections 200, new ones wait');
-      t.check('it is said in the log', world.log.some((line) => /cannot be accepted/.test(line)));
+      t.check(
+        'it is said in the log',
+        world.log.some((line) => /cannot be accepted/.test(line)),
+      );
       await t.served('an open connection', client);
       sockets.forEach((socket) => socket.destroy());
-      t.recoveredWithin(await until(async () => (await world.call('/near', { millis_max: 1000 })).good, 15_000), back_millis_max);
+      t.recoveredWithin(
+        await until(async () => (await world.call('/near', { millis_max: 1000 })).good, 15_000),
+        back_millis_max,
+      );
     },
   },
   'clock-jumps': {
     fault: 'the time of day jumps by +1 h, back, by -1 h, back',
-    target: 'R13: exp and nbf by the time of day, all timers go on, <= 1 fetch of keys for each jump, streams live, a log line',
-    needs: () => process.env.FAKETIME_LIBRARY ? undefined : 'libfaketime is missing',
+    target:
+      'R13: exp and nbf by the time of day; timers and streams go on; <= 1 fetch of keys for each jump; a log line',
+    needs: () => (process.env.FAKETIME_LIBRARY ? undefined : 'libfaketime is missing'),
     run: async (t) => {
       const { setTime, options } = await fakedClock(false);
       const world = await t.world(options);
@@ -56,7 +65,13 @@ export const machineScenes = {
       const fresh = world.mint({ iat: now, nbf: now });
       const client = world.steady('/far', { token: lasting });
       let events = 0;
-      const stream = ask(world.origin, '/far', { token: lasting, millis_max: 60_000, onData: () => { events += 1; } });
+      const stream = ask(world.origin, '/far', {
+        token: lasting,
+        millis_max: 60_000,
+        onData: () => {
+          events += 1;
+        },
+      });
       await sleep(1000);
       const { keys: fetched } = await world.issuer.tell({ count: true });
       const expectAll = async (what, expected) => {
@@ -82,7 +97,10 @@ export const machineScenes = {
         t.check(`${time}: the stream goes on`, events > seen, events - seen);
         // A timer that went by the time of day would wait for an hour, or not at all.
         const late = await world.call('/near', { token: lasting, args: { act: 'never' } });
-        t.check(`${time}: 504 after 3 s`, late.words === '504 upstream_timeout' && Math.abs(late.ms - 3000) < 500, [late.words, late.ms]);
+        t.check(`${time}: 504 after 3 s`, late.words === '504 upstream_timeout' && Math.abs(late.ms - 3000) < 500, [
+          late.words,
+          late.ms,
+        ]);
       }
       t.got.push('200; 401 for what expired, or is not yet valid, by the new time');
       const { keys } = await world.issuer.tell({ count: true });
@@ -109,7 +127,13 @@ export const machineScenes = {
       const world = await t.world({ config: () => ({ timeouts: { connect_secs: 1, answer_secs: 10 } }) });
       world.intrude();
       let events = 0;
-      ask(world.origin, '/far', { token: world.token, millis_max: 60_000, onData: () => { events += 1; } });
+      ask(world.origin, '/far', {
+        token: world.token,
+        millis_max: 60_000,
+        onData: () => {
+          events += 1;
+        },
+      });
       const agent = new Agent({ keepAlive: true, maxSockets: 8 });
       await Promise.all(Array.from({ length: 8 }, () => world.call('/far', { agent })));
       const under_way = Array.from({ length: 4 }, () => world.call('/near', { args: { act: 'late', millis: 1500 } }));
@@ -142,7 +166,12 @@ export const machineScenes = {
         },
       });
       world.intrude();
-      const body = { jsonrpc: '2.0', id: 1, method: 'initialize', params: { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'a', version: '1' } } };
+      const body = {
+        jsonrpc: '2.0',
+        id: 1,
+        method: 'initialize',
+        params: { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'a', version: '1' } },
+      };
       const { headers } = await ask(world.origin, '/far', { token: world.token, body });
       const session = { 'mcp-session-id': headers['mcp-session-id'] };
       const clients = Array.from({ length: 8 }, () => world.steady('/far', { millis: 10 }));
@@ -164,22 +193,34 @@ export const machineScenes = {
         const { bad, served: all } = await client.stop();
         served += all - bad.length;
         refused += bad.length;
-        const odd = bad.filter(({ status, end, words }) => (status !== undefined && end === 'complete') && words !== '503 keys_unavailable');
+        const odd = bad.filter(
+          ({ status, end, words }) => status !== undefined && end === 'complete' && words !== '503 keys_unavailable',
+        );
         t.check('no odd answer', odd.length === 0, odd[0]?.words);
       }
       t.got.push(`${served} calls answered; ${refused} refused or cut while there was no gateway`);
       const { ids } = await world.far.tell({});
-      t.check('no call was sent twice', ids.every(([, times]) => times === 1));
+      t.check(
+        'no call was sent twice',
+        ids.every(([, times]) => times === 1),
+      );
     },
   },
   'told-to-stop': {
     fault: 'SIGTERM with a stream, a call that ends in time and one that never does (delay 1 s, grace 3 s)',
-    target: 'R9: 200 until the delay is over; the stream ends cleanly, the call is answered; exit 0 <= delay + grace + 1 s',
-    needs: () => knows('drain') ? undefined : 'this binary has no `drain`',
+    target:
+      'R9: 200 until the delay is over; the stream ends cleanly, the call is answered; exit 0 <= delay + grace + 1 s',
+    needs: () => (knows('drain') ? undefined : 'this binary has no `drain`'),
     run: async (t) => {
       const world = await t.world({ config: () => ({ ...drain, timeouts: { connect_secs: 1, answer_secs: 60 } }) });
       let events = 0;
-      const stream = ask(world.origin, '/far', { token: world.token, millis_max: 60_000, onData: () => { events += 1; } });
+      const stream = ask(world.origin, '/far', {
+        token: world.token,
+        millis_max: 60_000,
+        onData: () => {
+          events += 1;
+        },
+      });
       await until(() => events > 0, 5000);
       const in_time = world.call('/near', { args: { act: 'late', millis: 2500 } });
       const endless = world.call('/near', { args: { act: 'never' } });
@@ -188,10 +229,20 @@ export const machineScenes = {
       world.gateway.signal('SIGTERM');
       const during = [];
       while (performance.now() - began < 700) during.push(await world.call('/far'));
-      t.check('calls are answered while it delays', during.length > 0 && during.every(({ good }) => good), during.find(({ good }) => !good)?.words);
-      t.check('and told to close', during.every(({ headers }) => /close/.test(headers.connection)));
+      t.check(
+        'calls are answered while it delays',
+        during.length > 0 && during.every(({ good }) => good),
+        during.find(({ good }) => !good)?.words,
+      );
+      t.check(
+        'and told to close',
+        during.every(({ headers }) => /close/.test(headers.connection)),
+      );
       t.got.push(`${during.length} calls 200, Connection: close`);
-      const { words: ended, ms } = await Promise.race([stream.then(({ end, status }) => ({ words: `${status} ${end}`, ms: performance.now() - began })), sleep(10_000).then(() => ({}))]);
+      const { words: ended, ms } = await Promise.race([
+        stream.then(({ end, status }) => ({ words: `${status} ${end}`, ms: performance.now() - began })),
+        sleep(10_000).then(() => ({})),
+      ]);
       t.check('the stream ends cleanly', ended === '200 complete', ended);
       t.within('stream ended', ms, 4500);
       const { good, words } = await in_time;
@@ -209,9 +260,11 @@ export const machineScenes = {
   'told-to-stop-twice': {
     fault: 'SIGTERM, and again while a call and a stream are open',
     target: 'exit < 1 s after the second',
-    needs: () => knows('drain') ? undefined : 'this binary has no `drain`',
+    needs: () => (knows('drain') ? undefined : 'this binary has no `drain`'),
     run: async (t) => {
-      const world = await t.world({ config: () => ({ drain: { delay_secs: 5, grace_secs: 20 }, timeouts: { connect_secs: 1, answer_secs: 60 } }) });
+      const world = await t.world({
+        config: () => ({ drain: { delay_secs: 5, grace_secs: 20 }, timeouts: { connect_secs: 1, answer_secs: 60 } }),
+      });
       const stream = ask(world.origin, '/far', { token: world.token, millis_max: 60_000 });
       const endless = world.call('/near', { args: { act: 'never' } });
       await sleep(500);
@@ -229,9 +282,10 @@ export const machineScenes = {
     },
   },
   'name-gone': {
-    fault: 'the upstream name does not resolve, then does; its name server falls silent; the name moves to another address',
+    fault:
+      'the upstream name does not resolve, then does; its name server falls silent; the name moves to another address',
     target: 'R18: 502 or 504 within connect_secs (1 s); open connections go on; <= 30 s after, at the new address',
-    needs: () => process.getuid() === 0 && canUnshare() ? undefined : 'needs root and mount namespaces',
+    needs: () => (process.getuid() === 0 && canUnshare() ? undefined : 'needs root and mount namespaces'),
     run: async (t) => {
       const names = await startNames();
       const world = await t.world({
@@ -254,9 +308,15 @@ export const machineScenes = {
         await sleep(1500);
         await t.served('an open connection', same);
         // More calls at a time than there are open connections need a new one.
-        const silent = await Promise.all(Array.from({ length: 5 }, () => world.call('/near', { args: { act: 'late', millis: 500 } })));
+        const silent = await Promise.all(
+          Array.from({ length: 5 }, () => world.call('/near', { args: { act: 'late', millis: 500 } })),
+        );
         const words = new Set(silent.map((answer) => answer.words));
-        t.check('504 with a silent name server', words.has('504 upstream_timeout') && [...words].every((word) => /^(200|504 upstream_timeout)$/.test(word)), [...words]);
+        t.check(
+          '504 with a silent name server',
+          words.has('504 upstream_timeout') && [...words].every((word) => /^(200|504 upstream_timeout)$/.test(word)),
+          [...words],
+        );
         t.within('silent', Math.max(...silent.map(({ ms }) => ms)), 2000);
         t.got.push(`no such name ${unresolved.words}; silent name server 504 upstream_timeout`);
         world.near.signal('SIGKILL');
@@ -271,9 +331,9 @@ export const machineScenes = {
     },
   },
   'issuer-name-gone': {
-    fault: 'the issuer\'s name no longer resolves, then does again',
+    fault: "the issuer's name no longer resolves, then does again",
     target: 'R18: known keys go on, an unknown key 503 <= 3 s; <= 10 s after (R1)',
-    needs: () => process.getuid() === 0 && canUnshare() ? undefined : 'needs root and mount namespaces',
+    needs: () => (process.getuid() === 0 && canUnshare() ? undefined : 'needs root and mount namespaces'),
     run: async (t) => {
       const names = await startNames();
       // The one name to which an issuer may be plain http: here it is the name server's to know.
@@ -290,7 +350,11 @@ export const machineScenes = {
         await world.setIssuer('ok');
         const token = world.mint({}, renewed);
         const unknown = await world.call('/far', { token });
-        t.check('503 or 401 with an unknown key', /^(503 keys_unavailable|401 invalid_token)$/.test(unknown.words), unknown.words);
+        t.check(
+          '503 or 401 with an unknown key',
+          /^(503 keys_unavailable|401 invalid_token)$/.test(unknown.words),
+          unknown.words,
+        );
         t.within('unknown key', unknown.ms, 3400);
         t.got.push(`known key 200; unknown key ${unknown.words}`);
         await sleep(11_000);
@@ -347,5 +411,11 @@ async function startNames() {
     socket.send(Buffer.concat([head, query.subarray(12, end), ...(has ? [record] : [])]), from.port, from.address);
   });
   await new Promise((bound, failed) => socket.once('error', failed).bind(53, address, bound));
-  return { address, set: (value) => { now = value; }, close: () => socket.close() };
+  return {
+    address,
+    set: (value) => {
+      now = value;
+    },
+    close: () => socket.close(),
+  };
 }

@@ -32,7 +32,7 @@ export const serverScenes = {
   },
   'server-half-closes': {
     fault: 'server sends FIN before the head, in JSON, in a stream, and after a whole answer',
-    target: 'R5, R6: 502 or abort < 100 ms; after a whole answer nothing is sent twice, 502 for what meets the FIN on its way',
+    target: 'R5, R6: 502 or abort < 100 ms; after a whole answer 502 for what meets the FIN, nothing sent twice',
     run: async (t) => {
       await failingAnswer(t, { act: 'half_close_before_head', near: refused, plain: refused });
       await failingAnswer(t, { act: 'half_close_json', near: refused, plain: aborted });
@@ -66,7 +66,9 @@ export const serverScenes = {
       const client = world.steady('/far');
       const same = world.steady('/near');
       for (const act of ['never', 'never_ends']) {
-        const answers = await Promise.all(Array.from({ length: attempts }, () => world.call('/near', { args: { act } })));
+        const answers = await Promise.all(
+          Array.from({ length: attempts }, () => world.call('/near', { args: { act } })),
+        );
         const bad = answers.filter(({ words }) => words !== '504 upstream_timeout');
         t.check(`${act}: 504`, bad.length === 0, bad[0]?.words);
         t.got.push(`${act}: ${answers[0].words}`);
@@ -94,9 +96,17 @@ export const serverScenes = {
       world.near.signal('SIGKILL');
       const cut = await Promise.all(under_way);
       t.within('under way', performance.now() - killed, prompt_millis_max * 2);
-      t.check('502 under way', cut.every(({ words }) => words === '502 upstream_protocol'), cut.map(({ words }) => words).join());
+      t.check(
+        '502 under way',
+        cut.every(({ words }) => words === '502 upstream_protocol'),
+        cut.map(({ words }) => words).join(),
+      );
       const down = await several(() => world.call('/near'));
-      t.check('502 while down', down.every(({ words }) => words === '502 upstream_unreachable'), down[0].words);
+      t.check(
+        '502 while down',
+        down.every(({ words }) => words === '502 upstream_unreachable'),
+        down[0].words,
+      );
       t.got.push(`${cut[0].words}; while down ${down[0].words}`);
       t.within('while down, median', median(down), prompt_millis_max);
       world.near = await startPart('server.mjs', '127.0.0.1', world.ports.near);
@@ -116,16 +126,27 @@ export const serverScenes = {
       await world.call('/near');
       world.near.signal('SIGSTOP');
       const answers = await Promise.all(Array.from({ length: 5 }, () => world.call('/near')));
-      t.check('504', answers.every(({ words }) => words === '504 upstream_timeout'), answers[0].words);
+      t.check(
+        '504',
+        answers.every(({ words }) => words === '504 upstream_timeout'),
+        answers[0].words,
+      );
       t.got.push(answers[0].words);
       t.within('stopped', median(answers), answer_millis + slack_millis);
       const fillers = await fillQueue(world.ports.near);
       const full = await Promise.all(Array.from({ length: 5 }, () => world.call('/near')));
-      t.check('504 with a full queue', full.every(({ words }) => words === '504 upstream_timeout'), full[0].words);
+      t.check(
+        '504 with a full queue',
+        full.every(({ words }) => words === '504 upstream_timeout'),
+        full[0].words,
+      );
       t.within('queue full', median(full), connect_millis + slack_millis);
       world.near.signal('SIGCONT');
       fillers.forEach((socket) => socket.destroy());
-      t.recoveredWithin(await until(async () => (await world.call('/near')).good, 10_000), connect_millis + slack_millis);
+      t.recoveredWithin(
+        await until(async () => (await world.call('/near')).good, 10_000),
+        connect_millis + slack_millis,
+      );
       await t.served('the other server', client);
     },
   },
@@ -136,7 +157,10 @@ async function failingAnswer(t, { act, begins = 0, ...expected }) {
   const world = await t.world();
   world.intrude();
   const client = world.steady('/far');
-  for (const [route, words] of [['near', expected.near], ['plain', expected.plain]]) {
+  for (const [route, words] of [
+    ['near', expected.near],
+    ['plain', expected.plain],
+  ]) {
     const answers = await several(() => world.call(`/${route}`, { args: { act } }));
     const bad = answers.filter((answer) => !words.test(answer.words));
     t.check(`${act} on ${route}: ${words}`, bad.length === 0, bad[0]?.words);
@@ -152,8 +176,8 @@ async function failingAnswer(t, { act, begins = 0, ...expected }) {
   await closed(t, world);
 }
 
-// Calls that are answered oddly, but whole: each caller gets its own answer, also on connections that were used so. Where the
-// server ends connections without a word, a call may be on its way then: it must not be sent again.
+// Calls that are answered oddly, but whole: each caller gets its own answer, also on connections that were used so.
+// Where the server ends connections without a word, a call may be on its way then: it must not be sent again.
 async function goodAnswer(t, { act, may_meet_the_end = false }) {
   const world = await t.world();
   world.intrude();
@@ -202,13 +226,19 @@ async function closed(t, world) {
 async function fillQueue(port) {
   const sockets = [];
   for (;;) {
-    const connected = await Promise.all(Array.from({ length: 100 }, () => new Promise((resolve) => {
-      const socket = connect(port, '127.0.0.1');
-      sockets.push(socket);
-      socket.on('error', () => {});
-      socket.once('connect', () => resolve(true));
-      setTimeout(() => resolve(false), 300);
-    })));
+    const connected = await Promise.all(
+      Array.from(
+        { length: 100 },
+        () =>
+          new Promise((resolve) => {
+            const socket = connect(port, '127.0.0.1');
+            sockets.push(socket);
+            socket.on('error', () => {});
+            socket.once('connect', () => resolve(true));
+            setTimeout(() => resolve(false), 300);
+          }),
+      ),
+    );
     if (connected.every((is) => !is)) return sockets;
     if (sockets.length > 5000) throw new Error('the queue does not fill');
   }
