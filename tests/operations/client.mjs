@@ -44,6 +44,9 @@ export function ask(
       request.destroy();
     }, millis_max);
     request.on('error', (error) => finish(seen.status === undefined ? 'none' : 'cut', error));
+    request.on('finish', () => {
+      seen.sent_at = Date.now();
+    });
     request.on('response', (response) => {
       seen.status = response.statusCode;
       seen.reason = response.headers['gatepost-reason'];
@@ -132,6 +135,9 @@ export class Http2 {
       stream.on('response', (head) =>
         Object.assign(seen, { status: head[':status'], reason: head['gatepost-reason'], headers: head }),
       );
+      stream.on('finish', () => {
+        seen.sent_at = Date.now();
+      });
       stream.on('data', (piece) => {
         seen.text += piece;
         onData?.(piece);

@@ -2,7 +2,8 @@
 // counted three times: by who sent it, by the audit log, and by the server if it was to reach one. Exit status: 0 all
 // counts agree and nothing failed that the files did not mean to fail, 1 otherwise.
 //
-// `--seconds N`: how long the load lasts before SIGTERM, at least as long as the changes take (default 30).
+// `--seconds N`: how long the load lasts before SIGTERM, at least as long as the changes take (default 30). `--rate N`:
+// requests a second (default 500).
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { request as httpsRequest } from 'node:https';
@@ -16,7 +17,6 @@ import { catches, freePort, residentMib, sleep, start, startPart, stopAll, until
 import { forged, mint, newKey } from './tokens.mjs';
 import { knows, metrics } from './world.mjs';
 
-const rate = 500;
 const streams = 100;
 const principals = 4;
 const reloads = 50;
@@ -34,8 +34,8 @@ const stopped_millis_max = (delay_secs + grace_secs + 1) * 1000;
 const rate_share_min = 0.95;
 const sighup = 1;
 
-const at = process.argv.indexOf('--seconds');
-const seconds = at > 0 ? Number(process.argv[at + 1]) : 30;
+const seconds = option('--seconds', 30);
+const rate = option('--rate', 500);
 const overall_secs_max = seconds + 240;
 
 const folder = mkdtempSync(join(tmpdir(), 'gatepost-operations-'));
@@ -102,6 +102,7 @@ async function play() {
   else skip('reloads and certificates', 'this binary does not reload');
   await sleep(seconds * 1000 - (performance.now() - began));
 
+  row('memory', `${memory.toFixed(0)} MiB at first, ${residentMib(gateway.pid).toFixed(0)} MiB at the end`, true);
   const drains = knows('drain');
   let stopping;
   if (drains) stopping = await drain(tokens);
@@ -114,9 +115,8 @@ async function play() {
   row(
     'load',
     `${load.sent} in ${lasted.toFixed(1)} s: ${(load.sent / lasted).toFixed(0)}/s, ${load.held_back} held back`,
-    load.sent >= rate_share_min * rate * lasted,
+    load.sent + load.unsent >= rate_share_min * rate * lasted,
   );
-  row('memory', `${memory.toFixed(0)} MiB at first, ${residentMib(gateway.pid).toFixed(0)} MiB at the end`, true);
 
   if (drains) await afterwards(stopping, tokens);
   else gateway.signal('SIGTERM');
@@ -125,6 +125,10 @@ async function play() {
   await gateway.drained;
   row('exit', `status ${code}`, code === 0);
   if (drains) row('SIGTERM to exit', spell(exited - stopping), exited - stopping <= stopped_millis_max);
+  late.sent += load.cut_late;
+  late.cut += load.cut_late;
+  const slow = `${load.unsent} not sent, ${load.refused_late} told shutting_down, ${load.cut_late} cut`;
+  if (drains) row('of the load, too late for the delay', slow, true);
   judgeStreams(ended);
   judgeLoad(load);
   judgeTotals(load, counted, await Promise.all(servers.map((server) => server.tell({}))));
@@ -285,6 +289,7 @@ async function drain(tokens) {
   });
   await sleep(200);
   const signalled = performance.now();
+  await loader.tell({ closes: Date.now() + delay_secs * 1000 });
   gateway.signal('SIGTERM');
   if (knows('admin')) {
     const seen = await until(
@@ -388,7 +393,8 @@ function judgeTotals(load, counted, seen) {
     answers[said] = (answers[said] ?? 0) + times;
   // The streams that stayed open.
   answers['200'] = (answers['200'] ?? 0) + streams;
-  const sent = load.sent + own.sent + late.sent + streams;
+  // What was cut late is among the load's, too.
+  const sent = load.sent + own.sent + late.sent - load.cut_late + streams;
   const answered = sum(answers);
   row(
     'sent = answered',
@@ -556,6 +562,11 @@ function handshake() {
     });
     socket.once('error', reject);
   });
+}
+
+function option(name, otherwise) {
+  const place = process.argv.indexOf(name);
+  return place > 0 ? Number(process.argv[place + 1]) : otherwise;
 }
 
 function row(what, found, held, details) {

@@ -1,6 +1,7 @@
 // Clients of every kind at a constant rate, and streams, over TLS. A process of its own. Told `{begin}` it starts; told
-// `{flip}` it learns what the file says of the tool `flip`; told `{stop}` it sends no more, waits for what is under
-// way, and says what it saw; told `{streams}` it says how the streams ended.
+// `{flip}` it learns what the file says of the tool `flip`; told `{closes}` when the listener will close (milliseconds
+// since 1970); told `{stop}` it sends no more, waits for what is under way, and says what it saw; told `{streams}` it
+// says how the streams ended.
 
 import { Agent, request as httpsRequest } from 'node:https';
 
@@ -94,7 +95,10 @@ const wheel = Object.entries(kinds).flatMap(([name, { weight }]) => Array(weight
 let terms;
 let agent;
 let flip = 'allow';
+// When the delay after SIGTERM is over: what was sent before must be answered.
+let closes = Infinity;
 let on = true;
+let number = 0;
 const multiplexed = [];
 const sessions = {};
 const under_way = new Set();
@@ -109,6 +113,9 @@ const tally = {
   sent: 0,
   answered: 0,
   held_back: 0,
+  unsent: 0,
+  refused_late: 0,
+  cut_late: 0,
   millis: 0,
 };
 
@@ -117,6 +124,10 @@ answerMessages(async (message) => {
   if (message.flip) {
     flip = message.flip;
     return flip;
+  }
+  if (message.closes) {
+    closes = message.closes;
+    return closes;
   }
   if (message.stop) return stop();
   if (message.streams) return Promise.all(streams.map(({ done }) => done));
@@ -184,9 +195,21 @@ async function stop() {
 // Sends one request and judges its answer.
 async function one(name, { path, ...request }) {
   const { expect, flips, passes, isGood = isAnswerTo } = kinds[name];
-  const at = tally.sent++;
+  const at = number++;
+  tally.sent += 1;
   const flip_before = flip;
   const answer = await send(at, path, request);
+  const late = answer.sent_at === undefined || answer.sent_at >= closes;
+  if (late && answer.sent_at === undefined && Date.now() >= closes) {
+    // It waited for a connection until there was none to be had.
+    tally.sent -= 1;
+    tally.unsent += 1;
+    return answer;
+  }
+  if (late && answer.end !== 'complete' && Date.now() >= closes) {
+    tally.cut_late += 1;
+    return answer;
+  }
   const said = words(answer);
   const count = (tally.kinds[name] ??= { sent: 0, answered: 0, faults: 0 });
   count.sent += 1;
@@ -199,11 +222,15 @@ async function one(name, { path, ...request }) {
   // What was sent while the file changed may be decided by either.
   const sure = flip_before === flip && flip !== 'either';
   const denied = said === '403 not_permitted';
-  const good = flips
-    ? (denied && !(sure && flip === 'allow')) || (isGood(request.body, answer) && !(sure && flip === 'deny'))
-    : passes
-      ? isGood(request.body, answer)
-      : said === expect;
+  const stopped = late && said === '503 shutting_down';
+  if (stopped) tally.refused_late += 1;
+  const good =
+    stopped ||
+    (flips
+      ? (denied && !(sure && flip === 'allow')) || (isGood(request.body, answer) && !(sure && flip === 'deny'))
+      : passes
+        ? isGood(request.body, answer)
+        : said === expect);
   if (passed) tally.passed.push(idOf(request.body));
   if (!good) {
     tally.faults_count += 1;

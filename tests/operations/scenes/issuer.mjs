@@ -1,9 +1,11 @@
 // What may happen to the authorization server, of which the gateway needs the keys alone.
 
-import { residentMib, sleep, until } from '../programs.mjs';
-import { knows } from '../world.mjs';
+import { renameSync, writeFileSync } from 'node:fs';
+
 import { spell } from '../play.mjs';
+import { residentMib, sleep, until } from '../programs.mjs';
 import { newKey } from '../tokens.mjs';
+import { knows } from '../world.mjs';
 
 const up_millis_max = 1000;
 const refused_millis_max = 50;
@@ -69,7 +71,7 @@ export const issuerScenes = {
     target: 'R2: no failure within stale_secs_max (24 h), then 503; serving <= 10 s after it returns',
     needs: () => (process.env.FAKETIME_LIBRARY ? undefined : 'libfaketime is missing'),
     run: async (t) => {
-      const { setTime, options } = await fakedClock(true);
+      const { setTime, options } = fakedClock(true);
       const world = await t.world(options);
       world.intrude();
       await sleep(1000);
@@ -207,8 +209,7 @@ async function refusedWithoutKeys(t, world, millis_max) {
 }
 
 // A gateway whose clock `setTime` moves; its monotonic clock too, if wanted.
-export async function fakedClock(monotonic) {
-  const { writeFileSync, renameSync } = await import('node:fs');
+export function fakedClock(monotonic) {
   const write = (path, time) => {
     writeFileSync(`${path}.new`, `${time}\n`);
     renameSync(`${path}.new`, path);

@@ -55,7 +55,7 @@ export const machineScenes = {
       'R13: exp and nbf by the time of day; timers and streams go on; <= 1 fetch of keys for each jump; a log line',
     needs: () => (process.env.FAKETIME_LIBRARY ? undefined : 'libfaketime is missing'),
     run: async (t) => {
-      const { setTime, options } = await fakedClock(false);
+      const { setTime, options } = fakedClock(false);
       const world = await t.world(options);
       world.intrude();
       const now = Math.floor(Date.now() / 1000);
