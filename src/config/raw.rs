@@ -213,7 +213,7 @@ pub(super) struct RouteLimits {
 pub(super) struct Rate {
     /// How many requests, 1 to 1000000.
     pub(super) requests: u64,
-    /// In how long a time, in seconds, 86400 at most. Default: `1`.
+    /// In how long a time, in seconds, 86400 at most. Default: one.
     pub(super) per_secs: Option<u64>,
     /// How many of them may come at once, 1 to `requests`. Default: `requests`.
     pub(super) burst: Option<u64>,
