@@ -138,7 +138,7 @@ fn the_documented_defaults_are_those_of_the_types() {
             default = None;
         }
     }
-    assert_eq!(compared, 26);
+    assert_eq!(compared, 27);
 }
 
 #[test]
