@@ -189,6 +189,7 @@ fn serve(path: &Path, settings: Settings) -> ExitCode {
             for warning in warnings {
                 tracing::warn!("{warning}");
             }
+            tokio::spawn(Clock::system().report_steps());
             until_signalled(gateway, listener).await
         });
         runtime.shutdown_timeout(Duration::from_secs(1));
