@@ -209,6 +209,7 @@ fn serve(path: &Path, settings: Settings, files: Vec<Watched>) -> ExitCode {
             for warning in warnings {
                 tracing::warn!("{warning}");
             }
+            tokio::spawn(Clock::system().report_steps());
             let reloading = reload_on_change(path, files, Arc::clone(&serving))?;
             let served = until_signalled(Arc::clone(&serving), listener).await;
             reloading.abort();

