@@ -180,8 +180,10 @@ fn serve(path: &Path, settings: Settings) -> ExitCode {
     };
     let served = runtime.enable_all().build().map_err(|error| format!("no threads: {error}")).and_then(|runtime| {
         let audit = AuditSink::start(std::io::stdout())?;
+        let mut telemetry = None;
         let served = runtime.block_on(async {
             let gateway = Arc::new(prepared.start(audit.clone(), Clock::system())?);
+            telemetry = gateway.telemetry().cloned();
             let listener = listener::bind(listen).map_err(|error| format!("cannot listen on {listen}: {error}"))?;
             for line in summary.lines() {
                 tracing::info!("{line}");
@@ -194,6 +196,9 @@ fn serve(path: &Path, settings: Settings) -> ExitCode {
         runtime.shutdown_timeout(Duration::from_secs(1));
         // Only now: requests that were cut wrote their records as the runtime dropped them.
         audit.flush();
+        if let Some(telemetry) = telemetry {
+            telemetry.flush();
+        }
         served
     });
     match served {

@@ -12,6 +12,7 @@ mod rules;
 mod scalar;
 mod secret;
 mod servers;
+mod telemetry;
 mod transport;
 mod yaml;
 
@@ -100,6 +101,7 @@ fn settings(file: &raw::File, checks: &mut Checks<'_>) -> Option<Settings> {
     let session_keys = session_keys(&file.sessions, checks);
     let limits = limits::limits(&file.limits, checks);
     let trusted_proxies = checks.list(&root.key("trusted_proxies"), &file.trusted_proxies, network);
+    let telemetry = telemetry::telemetry(&file.telemetry, listen, checks);
     Some(Settings {
         listen: listen?,
         tls: tls?,
@@ -112,6 +114,7 @@ fn settings(file: &raw::File, checks: &mut Checks<'_>) -> Option<Settings> {
         limits,
         timeouts,
         trusted_proxies: trusted_proxies?,
+        telemetry,
     })
 }
 

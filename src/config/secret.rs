@@ -1,6 +1,7 @@
 //! Secrets: read from a file or from the environment, here and nowhere else, and never printed. An error says where the
 //! secret should have been and what form it has, never what was found.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -8,11 +9,18 @@ use std::path::Path;
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use http::HeaderValue;
 
 use crate::gateway::settings::SessionKey;
 
-/// No key that we read is longer, in any of its forms.
-const FILE_BYTES_MAX: u64 = 1024;
+/// No session key is longer, in any of its forms.
+const KEY_FILE_BYTES_MAX: u64 = 1024;
+
+/// No value of a header is longer.
+const HEADER_BYTES_MAX: u64 = 8 << 10;
+
+/// What the value of a header looks like.
+pub(super) const HEADER_FORMS: &str = "one line of visible ASCII, 8 KiB at most";
 
 /// What a session key looks like.
 pub(super) const SESSION_KEY_FORMS: &str =
@@ -20,7 +28,7 @@ pub(super) const SESSION_KEY_FORMS: &str =
 
 /// A session key from `path`: 32 bytes raw, or in one of the text forms. The error says what is wrong without the value.
 pub(super) fn session_key_from_file(path: &Path) -> Result<SessionKey, String> {
-    let bytes = read_limited(path).map_err(|error| format!("cannot be read ({error})"))?;
+    let bytes = read_limited(path, KEY_FILE_BYTES_MAX).map_err(|error| format!("cannot be read ({error})"))?;
     match <[u8; 32]>::try_from(bytes.as_slice()) {
         // A passphrase of 32 letters has a fraction of the strength that its length promises.
         Ok(key) if !is_text(&bytes) => Ok(SessionKey(key)),
@@ -32,12 +40,36 @@ pub(super) fn session_key_from_file(path: &Path) -> Result<SessionKey, String> {
 
 /// A session key from the environment variable `name`, in one of the text forms.
 pub(super) fn session_key_from_env(name: &str) -> Result<SessionKey, String> {
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads secrets from the environment")]
-    let value = std::env::var_os(name).ok_or_else(|| "is not set".to_owned())?;
-    value
+    variable(name)?
         .to_str()
         .and_then(|text| from_text(text.as_bytes()))
         .ok_or_else(|| "does not hold a session key (its content is not shown)".to_owned())
+}
+
+/// The value of a header from `path`.
+pub(super) fn header_from_file(path: &Path) -> Result<HeaderValue, String> {
+    header(&read_limited(path, HEADER_BYTES_MAX + 1).map_err(|error| format!("cannot be read ({error})"))?)
+}
+
+/// The value of a header from the environment variable `name`.
+pub(super) fn header_from_env(name: &str) -> Result<HeaderValue, String> {
+    header(variable(name)?.as_encoded_bytes())
+}
+
+fn header(bytes: &[u8]) -> Result<HeaderValue, String> {
+    let text = bytes.trim_ascii_end();
+    let fits = !text.is_empty()
+        && text.len() as u64 <= HEADER_BYTES_MAX
+        && text.iter().all(|byte| matches!(byte, b' '..=b'~'));
+    let value = fits.then(|| HeaderValue::from_bytes(text).ok()).flatten();
+    let mut value = value.ok_or_else(|| "does not hold the value of a header (its content is not shown)".to_owned())?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn variable(name: &str) -> Result<OsString, String> {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads secrets from the environment")]
+    std::env::var_os(name).ok_or_else(|| "is not set".to_owned())
 }
 
 /// Whether `text` is a session key, and not the name of a place that holds one.
@@ -51,9 +83,9 @@ fn is_text(bytes: &[u8]) -> bool {
         .is_ok_and(|text| text.chars().all(|letter| letter.is_whitespace() || !letter.is_control()))
 }
 
-fn read_limited(path: &Path) -> std::io::Result<Vec<u8>> {
+fn read_limited(path: &Path, bytes_max: u64) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
+    File::open(path)?.take(bytes_max).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -114,6 +146,22 @@ mod tests {
         assert_eq!(missing, "is not set");
         let wrong = session_key_from_env("CARGO_MANIFEST_DIR").expect_err("a path is no key");
         assert!(!wrong.contains('/'), "{wrong}");
+    }
+
+    #[test]
+    fn the_value_of_a_header_is_one_line_and_is_not_shown() {
+        let check = |bytes: &[u8], expect: Option<&str>| {
+            let value = header(bytes);
+            assert_eq!(value.as_ref().ok().map(|value| value.to_str().expect("ASCII")), expect);
+            assert!(!format!("{value:?}").contains("hunter2"), "{value:?}");
+        };
+        check(b"Bearer hunter2\n", Some("Bearer hunter2"));
+        check(b"hunter2", Some("hunter2"));
+        for refused in [&b""[..], b"\n", b"hunter2\r\nX-Other: 1", "hunter2ä".as_bytes(), &[b'a'; 8193]] {
+            check(refused, None);
+        }
+        assert_eq!(header_from_env("GATEPOST_NO_SUCH_VARIABLE").expect_err("not set"), "is not set");
+        assert!(header_from_env("CARGO_MANIFEST_DIR").is_ok());
     }
 
     #[test]

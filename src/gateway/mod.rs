@@ -21,6 +21,7 @@ pub mod settings;
 pub mod shutdown;
 pub mod stage;
 mod stream;
+pub mod telemetry;
 pub mod tls;
 pub mod trail;
 pub mod upstream;
@@ -41,6 +42,7 @@ use route::Table;
 use session::SessionSeal;
 use settings::{Limits, Settings, Timeouts, Tls};
 use shutdown::Shutdown;
+use telemetry::{Exporter, Telemetry};
 
 /// The gateway, ready to serve: everything that the stages need, and nothing that changes.
 pub struct Gateway {
@@ -51,6 +53,7 @@ pub struct Gateway {
     bodies: BodyBudget,
     lasting: Lasting,
     audit: AuditSink,
+    telemetry: Option<Telemetry>,
     clock: Clock,
     limits: Limits,
     timeouts: Timeouts,
@@ -65,6 +68,7 @@ pub struct Prepared {
     settings: Settings,
     table: Table,
     sessions: SessionSeal,
+    exporter: Option<Exporter>,
     tls: Option<Arc<rustls::ServerConfig>>,
 }
 
@@ -77,12 +81,13 @@ impl Prepared {
         };
         let table = Table::new(&settings)?;
         let sessions = SessionSeal::new(&settings.session_keys)?;
-        Ok(Self { settings, table, sessions, tls })
+        let exporter = settings.telemetry.as_ref().map(Exporter::new).transpose()?;
+        Ok(Self { settings, table, sessions, exporter, tls })
     }
 
     /// Starts fetching keys. Must be called within a tokio runtime.
     pub fn start(self, audit: AuditSink, clock: Clock) -> Result<Gateway, String> {
-        let Self { settings, table, sessions, tls } = self;
+        let Self { settings, table, sessions, exporter, tls } = self;
         let tokens = Validator::start(
             settings.authorization_servers,
             Arc::new(HttpFetch::new()?),
@@ -97,6 +102,7 @@ impl Prepared {
             bodies: BodyBudget::new(settings.limits.bodies_in_flight_bytes_max),
             lasting: Lasting::new(settings.limits.streams_per_principal_max),
             audit,
+            telemetry: exporter.map(Exporter::start).transpose()?,
             clock,
             limits: settings.limits,
             timeouts: settings.timeouts,
@@ -108,6 +114,12 @@ impl Prepared {
 }
 
 impl Gateway {
+    /// Where spans go, if they go anywhere: for who must wait for the last of them, and who counts them.
+    #[must_use]
+    pub fn telemetry(&self) -> Option<&Telemetry> {
+        self.telemetry.as_ref()
+    }
+
     /// Serves on `listener` until `shutdown`, and then until the requests under way have ended.
     pub async fn serve(self: Arc<Self>, listener: TcpListener, shutdown: Shutdown) {
         let (tls, limits, timeouts) = (self.tls.clone(), self.limits, self.timeouts);

@@ -59,6 +59,7 @@ impl Gateway {
         self.audit.room().await;
         let mut trail = Trail::begin(self.audit.clone(), peer, request.method());
         let (parts, body) = request.into_parts();
+        trail.traced(self.telemetry.as_ref().and_then(|telemetry| telemetry.begin(&parts, peer)));
         let mut reply = Reply { route: None, document_of: None, origin: None, version: parts.version };
         let surface = match self.surface(&parts, &body, &mut reply) {
             Ok(surface) => surface,
@@ -67,6 +68,7 @@ impl Gateway {
                 return reply.refuse(&failure.into(), trail);
             }
         };
+        trail.path(parts.uri.path());
         match surface {
             Surface::Document(json) => {
                 reply.public("metadata", respond::document(&parts.method, json), trail, shutdown)
@@ -98,7 +100,7 @@ impl Gateway {
         let inspected = authenticated.inspect(self, trail).await?; // the body is read once
         let authorized = inspected.authorize(trail)?; // pure
         let forwarded = authorized.forward(self, trail).await?;
-        forwarded.filter(self).await
+        forwarded.filter(self, trail).await
     }
 
     /// Which surface a request is for: by its head, its authority, its path, its method and its origin, in this order.

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderName;
 use http::uri::{Authority, PathAndQuery};
+use http::{HeaderMap, HeaderName, Uri};
 use ipnet::IpNet;
 
 use crate::oauth::ids::{Audience, Issuer, PublicOrigin, ResourceUri};
@@ -40,6 +40,36 @@ pub struct Settings {
     pub timeouts: Timeouts,
     /// Peers whose `Forwarded` and `X-Forwarded-*` are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Where spans go; `None`: nowhere.
+    pub telemetry: Option<Telemetry>,
+}
+
+/// Where spans go, and which.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Telemetry {
+    /// `service.name` of the resource.
+    pub service_name: String,
+    /// The whole URL that batches are posted to.
+    pub endpoint: Uri,
+    /// How.
+    pub protocol: OtlpProtocol,
+    /// Headers of each batch; their values are sensitive.
+    pub headers: HeaderMap,
+    /// How many of the traces that begin here are recorded, 0 to 1.
+    pub sample_ratio: f64,
+    /// For a batch, from connecting to the answer.
+    pub timeout: Duration,
+    /// PEM bundle to trust instead of the system's roots.
+    pub ca: Option<PathBuf>,
+}
+
+/// The two transports of OTLP that are spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OtlpProtocol {
+    /// gRPC.
+    Grpc,
+    /// Protobuf over HTTP/1.1.
+    Http,
 }
 
 /// How the listener speaks.

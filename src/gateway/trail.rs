@@ -3,13 +3,16 @@
 
 use std::time::Instant;
 
-use http::StatusCode;
+use http::uri::Authority;
+use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 
 use super::audit::AuditSink;
 use super::listener::Peer;
+use super::telemetry::{Stage, Trace, attribute};
 use crate::mcp::operation::{Ask, Asked};
 use crate::mcp::revision::Revision;
+use crate::mcp::trace;
 use crate::oauth::scope::ScopeSet;
 use crate::policy::Permit;
 use crate::rejection::{Cause, Denial, Failure, Rejection};
@@ -22,6 +25,8 @@ pub struct Trail {
     started: Instant,
     sink: AuditSink,
     written: bool,
+    /// The same request as spans, where traces are exported.
+    trace: Option<Box<Trace>>,
 }
 
 /// How an answer's body ended.
@@ -133,7 +138,34 @@ impl Trail {
             decision: "refused",
             ..Record::default()
         };
-        Self { record, started: Instant::now(), sink, written: false }
+        Self { record, started: Instant::now(), sink, written: false, trace: None }
+    }
+
+    /// The request leaves spans, too.
+    pub(super) fn traced(&mut self, trace: Option<Trace>) {
+        self.record.trace_id = trace.as_ref().map(Trace::id);
+        self.trace = trace.map(Box::new);
+    }
+
+    /// The path that was asked for, which is one of the file's.
+    pub(super) fn path(&mut self, path: &str) {
+        self.in_trace(|trace| trace.http_route(path));
+    }
+
+    /// A stage begins, and the one before has ended.
+    pub(super) fn stage(&mut self, stage: Stage) {
+        self.in_trace(|trace| trace.stage(stage));
+    }
+
+    /// The request goes to this server with these headers: they say which span it is part of.
+    pub(super) fn forwards(&mut self, headers: &mut HeaderMap, server: &Authority) {
+        self.in_trace(|trace| trace.carry(headers, server));
+    }
+
+    fn in_trace(&mut self, note: impl FnOnce(&mut Trace)) {
+        if let Some(trace) = &mut self.trace {
+            note(trace);
+        }
     }
 
     /// The route that the path selected.
@@ -162,9 +194,13 @@ impl Trail {
         self.record.bytes_in = bytes as u64;
     }
 
-    /// The trace that the request belongs to.
-    pub fn trace(&mut self, trace_id: Option<&str>) {
-        self.record.trace_id = trace_id.map(str::to_owned);
+    /// The trace that the request belongs to, by the headers that it would be sent on with.
+    pub fn trace(&mut self, headers: &HeaderMap) {
+        self.in_trace(|trace| trace.join(headers));
+        self.record.trace_id = match &self.trace {
+            Some(trace) => Some(trace.id()),
+            None => trace::parent_of(headers).map(|parent| trace::written(parent.trace_id)),
+        };
     }
 
     /// The revision that the request names.
@@ -174,6 +210,7 @@ impl Trail {
 
     /// What the request asks for.
     pub fn asked(&mut self, asked: &Asked) {
+        self.in_trace(|trace| trace.asked(asked));
         let words = |ask: &Ask| (cut(ask.operation.method()), ask.operation.name().map(|name| cut(&name)));
         match asked {
             Asked::One(ask) => {
@@ -224,11 +261,13 @@ impl Trail {
     /// The status of the server's answer.
     pub fn upstream_status(&mut self, status: StatusCode) {
         self.record.upstream_status = Some(status.as_u16());
+        self.in_trace(|trace| trace.upstream_status(status));
     }
 
     /// The request is refused, or failed on the way.
     pub fn rejected(&mut self, rejection: &Rejection) {
         self.record.reason = Some(rejection.reason());
+        self.in_trace(|trace| trace.rejected(rejection));
         let detail = rejection.detail();
         self.record.detail = (!detail.is_empty()).then(|| cut(&detail));
         match &rejection.cause {
@@ -250,6 +289,7 @@ impl Trail {
     /// The status of our answer.
     pub fn status(&mut self, status: StatusCode) {
         self.record.status = status.as_u16();
+        self.in_trace(Trace::end_stages);
     }
 
     /// A stream begins: writes `opened`, with the decision, before its first byte. What follows is `closed`.
@@ -273,6 +313,9 @@ impl Trail {
     fn end(&mut self, end: End) {
         self.record.end = Some(end);
         self.write();
+        if let Some(trace) = self.trace.take() {
+            self.record.describe(*trace, end);
+        }
     }
 
     fn write(&mut self) {
@@ -281,6 +324,58 @@ impl Trail {
         self.record.time = humantime::format_rfc3339_millis(clock::wall_time()).to_string();
         // A record of strings and numbers always serializes; were it not to, an empty line would show it.
         self.sink.write(escaped(&serde_json::to_string(&self.record).unwrap_or_default()).into_bytes());
+    }
+}
+
+impl Record {
+    /// What the record says, as attributes of the request's span.
+    fn describe(&self, mut trace: Trace, end: End) {
+        trace.fact(attribute::GATEPOST_REQUEST_ID, self.request_id.clone());
+        trace.fact(attribute::SURFACE, self.surface);
+        trace.fact(attribute::DECISION, self.decision);
+        if self.status > 0 {
+            trace.fact(attribute::HTTP_STATUS, self.status);
+        }
+        let caller = self.principal.as_ref();
+        let texts = [
+            (attribute::ROUTE, self.route.as_ref()),
+            (attribute::RULE, self.rule.as_ref()),
+            (attribute::SUBJECT, caller.and_then(|caller| caller.subject.as_ref())),
+            (attribute::CLIENT, caller.and_then(|caller| caller.client.as_ref())),
+        ];
+        let words = [
+            (attribute::REVISION, self.revision),
+            (attribute::REASON, self.reason),
+            (attribute::WOULD_DENY, self.would_deny),
+            (attribute::END, end.word()),
+        ];
+        for (key, text) in texts {
+            if let Some(text) = text {
+                trace.fact(key, text.clone());
+            }
+        }
+        for (key, word) in words {
+            if let Some(word) = word {
+                trace.fact(key, word);
+            }
+        }
+        if end == End::UpstreamCut {
+            trace.broke("upstream_cut");
+        }
+        trace.finish(self.decision == "allowed");
+    }
+}
+
+impl End {
+    /// The word for an end before the end.
+    fn word(self) -> Option<&'static str> {
+        match self {
+            Self::Complete => None,
+            Self::ClientGone => Some("client_gone"),
+            Self::UpstreamCut => Some("upstream_cut"),
+            Self::TokenExpired => Some("token_expired"),
+            Self::ShuttingDown => Some("shutting_down"),
+        }
     }
 }
 
@@ -321,7 +416,7 @@ fn scopes(set: &ScopeSet) -> String {
     cut(&set.to_string())
 }
 
-fn cut(text: &str) -> String {
+pub(super) fn cut(text: &str) -> String {
     text.chars().take(TEXT_CHARS_MAX).collect()
 }
 

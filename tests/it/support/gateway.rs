@@ -12,6 +12,7 @@ use gatepost::config;
 use gatepost::gateway::Prepared;
 use gatepost::gateway::audit::AuditSink;
 use gatepost::gateway::shutdown::{Shutdown, Trigger};
+use gatepost::gateway::telemetry::Telemetry;
 use gatepost::token::clock::Clock;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -27,6 +28,8 @@ pub(crate) struct World {
     pub(crate) mcp: McpServer,
     pub(crate) client: Client,
     pub(crate) address: SocketAddr,
+    /// Where spans go, if the file says so.
+    pub(crate) telemetry: Option<Telemetry>,
     audit: Audit,
     stop: Trigger,
     task: JoinHandle<()>,
@@ -76,6 +79,7 @@ impl World {
         let sink = AuditSink::start(Lines { partial: Vec::new(), lines: sender }).unwrap();
         let (stop, shutdown) = Shutdown::new();
         let gateway = Arc::new(Prepared::new(settings).unwrap().start(sink, clock).unwrap());
+        let telemetry = gateway.telemetry().cloned();
         let task = tokio::spawn(gateway.serve(listener, shutdown));
         let host = address.to_string();
         mcp.ours("x-forwarded-for", "127.0.0.1");
@@ -83,7 +87,7 @@ impl World {
         mcp.ours("x-forwarded-proto", "http");
         mcp.ours("forwarded", &format!("for=127.0.0.1;host=\"{host}\";proto=http"));
         let audit = Audit { lines, requests: 0, opened: Vec::new(), closed: Vec::new() };
-        Self { issuer, mcp, client: Client::new(address), address, audit, stop, task, finished: false }
+        Self { issuer, mcp, client: Client::new(address), address, telemetry, audit, stop, task, finished: false }
     }
 
     /// The route of `ROUTE`, with these lines added to it.
