@@ -6,6 +6,7 @@ use gatepost::gateway::telemetry::{ATTRIBUTES, Counts};
 use gatepost::token::clock::Clock;
 use serde_json::json;
 
+use crate::cli::Served;
 use crate::support::collector::{Collector, Seen, Verdict};
 use crate::support::gateway::{PATH, file, write_file};
 use crate::support::tls::Identity;
@@ -337,6 +338,21 @@ async fn a_collector_behind_https_is_checked_and_shown_its_headers() {
     assert!(counts.lost > 0 && counts.delivered == 0, "{counts:?}");
     world.finish().await;
     assert!(collector.traces().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_queued_when_the_process_stops_is_still_sent() {
+    let mut collector = Collector::up();
+    let telemetry = collector.telemetry("grpc", "");
+    let ran = tokio::task::spawn_blocking(move || {
+        let served = Served::with(&telemetry);
+        assert!(served.get("/nowhere").starts_with("HTTP/1.1 404"));
+        served.stop()
+    });
+    let (code, audit) = ran.await.unwrap();
+    assert_eq!(code, Some(0));
+    let record: serde_json::Value = serde_json::from_str(audit.trim_end()).unwrap();
+    assert_eq!(collector.trace(record["trace_id"].as_str().unwrap()).await[0].name, "GET");
 }
 
 #[test]
