@@ -58,6 +58,7 @@ use super::route::{Part, Route};
 use super::telemetry::Stage;
 use super::trail::Trail;
 use crate::mcp::operation::Asked;
+use crate::mcp::revision::Revision;
 use crate::oauth::bearer::{AccessToken, BearerFault};
 use crate::policy::Permit;
 use crate::rejection::{Failure, Rejection, TokenFault};
@@ -104,6 +105,7 @@ pub struct Inspected {
     pub(super) principal: Principal,
     pub(super) head: Head,
     pub(super) payload: Payload,
+    pub(super) revision: Option<Revision>,
     pub(super) session: Option<Session>,
     /// Where a message goes that came to a message path.
     pub(super) address: Option<Address>,
@@ -125,6 +127,7 @@ pub struct Forwarded {
     pub(super) route: Arc<Route>,
     pub(super) part: Part,
     pub(super) principal: Principal,
+    pub(super) revision: Option<Revision>,
     pub(super) session: Option<Session>,
     pub(super) asked: Asked,
     pub(super) place: Option<Place>,
