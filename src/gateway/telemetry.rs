@@ -300,7 +300,7 @@ mod tests {
             protocol: settings::OtlpProtocol::Grpc,
             headers: http::HeaderMap::new(),
             sample_ratio: ratio,
-            timeout: Duration::from_secs(60),
+            timeout: Duration::from_mins(1),
             ca: None,
         };
         (Exporter::new(&settings).unwrap().start().unwrap(), collector)

@@ -300,6 +300,18 @@ async fn a_batch_is_sent_again_where_that_may_help_and_is_counted_where_not() {
 }
 
 #[tokio::test]
+async fn a_connection_on_which_nothing_comes_back_is_not_used_again() {
+    for protocol in ["grpc", "http"] {
+        let mut collector = Collector::up();
+        collector.answer(Verdict::Hang);
+        let world = world(&collector.telemetry(protocol, ", timeout_secs: 1")).await;
+        let (first, again) = (collector.batch().await, collector.batch().await);
+        assert_ne!(first.connection, again.connection, "{protocol}");
+        world.finish().await;
+    }
+}
+
+#[tokio::test]
 async fn a_collector_behind_https_is_checked_and_shown_its_headers() {
     let identity = Identity::new();
     for protocol in ["grpc", "http"] {

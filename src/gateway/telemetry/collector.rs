@@ -20,12 +20,15 @@ use crate::gateway::upstream::{Within, chain};
 
 /// Where batches are sent.
 pub(super) struct Collector {
-    client: Client<Within<HttpsConnector<HttpConnector>>, Full<Bytes>>,
+    client: Client<Connector, Full<Bytes>>,
+    connector: Connector,
     endpoint: Uri,
     protocol: OtlpProtocol,
     headers: HeaderMap,
     timeout: Duration,
 }
+
+type Connector = Within<HttpsConnector<HttpConnector>>;
 
 /// Why a batch was not taken.
 #[derive(Debug)]
@@ -54,13 +57,7 @@ impl Collector {
             OtlpProtocol::Grpc => builder.enable_http2().wrap_connector(tcp),
             OtlpProtocol::Http => builder.enable_http1().wrap_connector(tcp),
         };
-        let client = Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_max_idle_per_host(1)
-            .http1_max_buf_size(HEAD_BYTES_MAX)
-            .http2_only(settings.protocol == OtlpProtocol::Grpc)
-            .build(Within { connector, timeout: settings.timeout });
+        let connector = Within { connector, timeout: settings.timeout };
         let mut headers = settings.headers.clone();
         headers.insert(header::USER_AGENT, HeaderValue::from_static(concat!("gatepost/", env!("CARGO_PKG_VERSION"))));
         let content_type = match settings.protocol {
@@ -72,7 +69,7 @@ impl Collector {
         };
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         let Telemetry { endpoint, protocol, timeout, .. } = settings.clone();
-        Ok(Self { client, endpoint, protocol, headers, timeout })
+        Ok(Self { client: client(&connector, protocol), connector, endpoint, protocol, headers, timeout })
     }
 
     /// Where it is, for the log.
@@ -81,7 +78,7 @@ impl Collector {
     }
 
     /// Sends an `ExportTraceServiceRequest`; says how many spans of it the collector did not take.
-    pub(super) async fn send(&self, message: &[u8]) -> Result<u64, Fault> {
+    pub(super) async fn send(&mut self, message: &[u8]) -> Result<u64, Fault> {
         let body = match self.protocol {
             OtlpProtocol::Grpc => framed(message)?,
             OtlpProtocol::Http => Bytes::copy_from_slice(message),
@@ -101,9 +98,24 @@ impl Collector {
                 OtlpProtocol::Http => http(head.status, body).await,
             }
         };
-        let late = || Err(Fault { passing: true, words: format!("no answer within {} s", self.timeout.as_secs()) });
-        tokio::time::timeout(self.timeout, exchange).await.unwrap_or_else(|_| late())
+        if let Ok(answered) = tokio::time::timeout(self.timeout, exchange).await {
+            return answered;
+        }
+        // The other end may have vanished without a word: an HTTP/2 connection to it would be used for ever.
+        self.client = client(&self.connector, self.protocol);
+        Err(Fault { passing: true, words: format!("no answer within {} s", self.timeout.as_secs()) })
     }
+}
+
+/// With connections of its own.
+fn client(connector: &Connector, protocol: OtlpProtocol) -> Client<Connector, Full<Bytes>> {
+    Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .pool_max_idle_per_host(1)
+        .http1_max_buf_size(HEAD_BYTES_MAX)
+        .http2_only(protocol == OtlpProtocol::Grpc)
+        .build(connector.clone())
 }
 
 /// One message, not compressed (gRPC over HTTP/2, Length-Prefixed-Message).

@@ -45,6 +45,8 @@ pub(crate) enum Verdict {
     Later,
     /// Never: 400, or `INVALID_ARGUMENT`.
     No,
+    /// Nothing, ever.
+    Hang,
     /// All but this many spans.
     AllBut(i64),
 }
@@ -53,6 +55,8 @@ pub(crate) enum Verdict {
 #[derive(Debug)]
 pub(crate) struct Batch {
     pub(crate) headers: HeaderMap,
+    /// The number of the connection it came on.
+    pub(crate) connection: usize,
     /// Of its resource.
     pub(crate) resource: BTreeMap<String, String>,
     spans: Vec<Seen>,
@@ -150,13 +154,13 @@ impl Seen {
 
 async fn serve(listener: TcpListener, verdicts: Arc<Mutex<VecDeque<Verdict>>>, sender: mpsc::Sender<Batch>) {
     let mut connections = tokio::task::JoinSet::new();
-    loop {
+    for connection in 0.. {
         let (stream, _) = listener.accept().await.unwrap();
         let (verdicts, sender) = (Arc::clone(&verdicts), sender.clone());
         connections.spawn(async move {
             let service = service_fn(move |request| {
                 let (verdicts, sender) = (Arc::clone(&verdicts), sender.clone());
-                async move { Ok::<_, Infallible>(take(request, &verdicts, &sender).await) }
+                async move { Ok::<_, Infallible>(take(request, connection, &verdicts, &sender).await) }
             });
             // Whoever exports may leave as it likes.
             drop(auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await);
@@ -166,7 +170,12 @@ async fn serve(listener: TcpListener, verdicts: Arc<Mutex<VecDeque<Verdict>>>, s
 
 type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
-async fn take(request: Request<Incoming>, verdicts: &Mutex<VecDeque<Verdict>>, sender: &mpsc::Sender<Batch>) -> Answer {
+async fn take(
+    request: Request<Incoming>,
+    connection: usize,
+    verdicts: &Mutex<VecDeque<Verdict>>,
+    sender: &mpsc::Sender<Batch>,
+) -> Answer {
     let (head, mut body) = request.into_parts();
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
@@ -191,6 +200,7 @@ async fn take(request: Request<Incoming>, verdicts: &Mutex<VecDeque<Verdict>>, s
     let (status, code) = match verdict {
         Some(Verdict::Later) => (503, "14"),
         Some(Verdict::No) => (400, "3"),
+        Some(Verdict::Hang) => (0, ""),
         Some(Verdict::AllBut(rejected_spans)) => {
             let error_message = "no room".to_owned();
             response.partial_success = Some(ExportTracePartialSuccess { rejected_spans, error_message });
@@ -199,7 +209,10 @@ async fn take(request: Request<Incoming>, verdicts: &Mutex<VecDeque<Verdict>>, s
         None => (200, "0"),
     };
     let request = ExportTraceServiceRequest::decode(message).unwrap();
-    sender.try_send(batch(head.headers, request)).unwrap();
+    sender.try_send(batch(head.headers, connection, request)).unwrap();
+    if status == 0 {
+        return std::future::pending().await;
+    }
     answer(is_grpc, status, code, &response.encode_to_vec())
 }
 
@@ -214,8 +227,8 @@ fn answer(is_grpc: bool, status: u16, code: &'static str, message: &[u8]) -> Ans
     Response::builder().header("content-type", "application/grpc").body(body).unwrap()
 }
 
-fn batch(headers: HeaderMap, request: ExportTraceServiceRequest) -> Batch {
-    let mut read = Batch { headers, resource: BTreeMap::new(), spans: Vec::new() };
+fn batch(headers: HeaderMap, connection: usize, request: ExportTraceServiceRequest) -> Batch {
+    let mut read = Batch { headers, connection, resource: BTreeMap::new(), spans: Vec::new() };
     for of_resource in request.resource_spans {
         read.resource = attributes(of_resource.resource.unwrap().attributes);
         for of_scope in of_resource.scope_spans {
