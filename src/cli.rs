@@ -15,13 +15,17 @@ use gatepost::config;
 use gatepost::demo;
 use gatepost::gateway::audit::AuditSink;
 use gatepost::gateway::listener;
-use gatepost::gateway::settings::{RouteSettings, Settings, Tls, Transport, UpstreamSettings};
-use gatepost::gateway::shutdown::Shutdown;
-use gatepost::gateway::{Gateway, Prepared};
+use gatepost::gateway::reload::{Loaded, Watched};
+use gatepost::gateway::settings::{Drain, RouteSettings, Settings, Tls, Transport, UpstreamSettings};
+use gatepost::gateway::shutdown::{Shutdown, Trigger};
+use gatepost::gateway::{Prepared, Serving};
 use gatepost::oauth::ids::Issuer;
 use gatepost::token::clock::Clock;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
+use tokio::task::{AbortHandle, JoinHandle};
+use tokio::time::{sleep, timeout};
 use tracing::level_filters::LevelFilter;
 
 /// The auth gateway in front of unmodified MCP servers.
@@ -101,7 +105,7 @@ pub(crate) fn run() -> ExitCode {
             start_logs(log_format, log_level);
             with_file(&file, serve)
         }
-        Command::Check { file } => with_file(&file, |path, settings| {
+        Command::Check { file } => with_file(&file, |path, settings, _| {
             let summary = summary(path, &settings);
             for warning in warnings(&settings) {
                 eprintln!("{}: warning: {warning}", path.display());
@@ -135,7 +139,7 @@ fn show(Demo { listen, issuer_listen, upstream, write, check }: Demo) -> ExitCod
     }
 }
 
-fn with_file(file: &File, then: impl FnOnce(&Path, Settings) -> ExitCode) -> ExitCode {
+fn with_file(file: &File, then: impl FnOnce(&Path, Settings, Vec<Watched>) -> ExitCode) -> ExitCode {
     let default = || DEFAULT_FILES.map(Path::new).into_iter().find(|path| path.exists());
     let Some(path) = file.config.as_deref().or_else(default) else {
         eprintln!(
@@ -144,9 +148,9 @@ fn with_file(file: &File, then: impl FnOnce(&Path, Settings) -> ExitCode) -> Exi
         );
         return ExitCode::from(EX_CONFIG);
     };
-    match config::load(path) {
-        Ok(settings) => then(path, settings),
-        Err(errors) => {
+    match config::load_and_watch(path) {
+        (Ok(settings), files) => then(path, settings, files),
+        (Err(errors), _) => {
             eprintln!("{errors}");
             ExitCode::from(EX_CONFIG)
         }
@@ -168,7 +172,7 @@ fn unusable(path: &Path, error: &str) -> ExitCode {
     ExitCode::from(EX_CONFIG)
 }
 
-fn serve(path: &Path, settings: Settings) -> ExitCode {
+fn serve(path: &Path, settings: Settings, files: Vec<Watched>) -> ExitCode {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if let Some(threads) = settings.threads {
         runtime.worker_threads(threads);
@@ -182,8 +186,7 @@ fn serve(path: &Path, settings: Settings) -> ExitCode {
         let audit = AuditSink::start(std::io::stdout())?;
         let mut telemetry = None;
         let served = runtime.block_on(async {
-            let gateway = Arc::new(prepared.start(audit.clone(), Clock::system())?);
-            telemetry = gateway.telemetry().cloned();
+            let serving = Arc::new(prepared.start(audit.clone(), Clock::system())?);
             let listener = listener::bind(listen).map_err(|error| format!("cannot listen on {listen}: {error}"))?;
             for line in summary.lines() {
                 tracing::info!("{line}");
@@ -191,7 +194,11 @@ fn serve(path: &Path, settings: Settings) -> ExitCode {
             for warning in warnings {
                 tracing::warn!("{warning}");
             }
-            until_signalled(gateway, listener).await
+            let reloading = reload_on_change(path, files, Arc::clone(&serving))?;
+            let served = until_signalled(Arc::clone(&serving), listener).await;
+            reloading.abort();
+            telemetry = serving.current().telemetry().cloned();
+            served
         });
         runtime.shutdown_timeout(Duration::from_secs(1));
         // Only now: requests that were cut wrote their records as the runtime dropped them.
@@ -210,23 +217,74 @@ fn serve(path: &Path, settings: Settings) -> ExitCode {
     }
 }
 
-/// Serves until SIGTERM or SIGINT; then requests under way have `GRACE` to end.
-async fn until_signalled(gateway: Arc<Gateway>, listener: TcpListener) -> Result<(), String> {
+/// Reads the file again on SIGHUP, and when a file that was read has changed.
+fn reload_on_change(path: &Path, files: Vec<Watched>, serving: Arc<Serving>) -> Result<AbortHandle, String> {
+    let mut hangup = catch(SignalKind::hangup())?;
+    let asked = Arc::new(Notify::new());
+    let path = path.to_owned();
+    let load = move || {
+        let (settings, files) = config::load_and_watch(&path);
+        let warnings = settings.as_ref().map(warnings).unwrap_or_default();
+        Loaded { settings: settings.map_err(|errors| errors.to_string()), warnings, files }
+    };
+    let reloading = serving.reload_on_change(files, Arc::clone(&asked), load);
+    let task = tokio::spawn(async move {
+        let asking = async {
+            while hangup.recv().await.is_some() {
+                asked.notify_one();
+            }
+        };
+        tokio::join!(asking, reloading);
+    });
+    Ok(task.abort_handle())
+}
+
+/// Serves until SIGTERM or SIGINT, and then as `drain` says; a second signal ends it at once.
+async fn until_signalled(gateway: Arc<Serving>, listener: TcpListener) -> Result<(), String> {
     let (trigger, shutdown) = Shutdown::new();
-    let catch = |kind| signal(kind).map_err(|error| format!("cannot catch signals: {error}"));
     let (mut terminate, mut interrupt) = (catch(SignalKind::terminate())?, catch(SignalKind::interrupt())?);
-    let mut serving = tokio::spawn(gateway.serve(listener, shutdown));
+    let mut serving = tokio::spawn(Arc::clone(&gateway).serve(listener, shutdown));
+    let mut signalled = async || {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
     tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        () = signalled() => {}
         ended = &mut serving => return ended.map_err(|error| format!("the listener ended: {error}")),
     }
-    tracing::info!("stopping: requests under way have {} s to end", GRACE.as_secs());
-    trigger.request();
-    if tokio::time::timeout(GRACE, serving).await.is_err() {
-        tracing::warn!("some requests did not end in time and are cut");
+    // As the file has it now.
+    let Drain { delay, grace } = gateway.current().settings().drain;
+    tracing::info!("stopping: clients are accepted for {delay:?} more, requests under way then have {grace:?} to end");
+    tokio::select! {
+        () = drain(&trigger, delay, grace, &mut serving) => {}
+        () = signalled() => tracing::warn!("a second signal: what is under way is cut"),
     }
     Ok(())
+}
+
+/// The phases of the end, up to the moment at which what still runs is cut.
+async fn drain(trigger: &Trigger, delay: Duration, grace: Duration, serving: &mut JoinHandle<()>) {
+    if !delay.is_zero() {
+        trigger.drain();
+        sleep(delay).await;
+        // Requests that were sent before the listener closed are still on their way from the system to us.
+        trigger.close();
+        sleep(LAST_ARRIVALS).await;
+    }
+    trigger.request();
+    if timeout(grace, &mut *serving).await.is_ok() {
+        return;
+    }
+    trigger.end();
+    if timeout(LAST_CHUNKS, serving).await.is_err() {
+        tracing::warn!("some requests did not end in time and are cut");
+    }
+}
+
+fn catch(kind: SignalKind) -> Result<Signal, String> {
+    signal(kind).map_err(|error| format!("cannot catch signals: {error}"))
 }
 
 /// What the file amounts to, a line each: what operators compare with what clients are given.
@@ -274,5 +332,7 @@ fn start_logs(format: LogFormat, level: LevelFilter) {
 const DEFAULT_FILES: [&str; 2] = ["gatepost.yaml", "/etc/gatepost/gatepost.yaml"];
 /// `sysexits.h`: something was found in a configuration file.
 const EX_CONFIG: u8 = 78;
-/// How long requests under way may take once the gateway is told to stop.
-const GRACE: Duration = Duration::from_secs(20);
+/// From closing the listener until requests are refused.
+const LAST_ARRIVALS: Duration = Duration::from_millis(100);
+/// For the clean end of streams that did not end by themselves.
+const LAST_CHUNKS: Duration = Duration::from_millis(500);

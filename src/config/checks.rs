@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::error::{Problem, shown};
 use super::place::{KeyPath, Node};
+use crate::gateway::reload::Watched;
 
 /// Problems beyond these are not kept.
 const PROBLEMS_MAX: usize = 1000;
@@ -16,13 +17,14 @@ const PROBLEMS_MAX: usize = 1000;
 pub(super) struct Checks<'a> {
     tree: &'a Node,
     base: &'a Path,
+    files: &'a mut Vec<Watched>,
     problems: Vec<Problem>,
 }
 
 impl<'a> Checks<'a> {
-    /// Checks of the file whose places are `tree`; the files it names are relative to `base`.
-    pub(super) fn new(tree: &'a Node, base: &'a Path) -> Self {
-        Self { tree, base, problems: Vec::new() }
+    /// Checks of the file whose places are `tree`; the files it names are relative to `base`, and are added to `files`.
+    pub(super) fn new(tree: &'a Node, base: &'a Path, files: &'a mut Vec<Watched>) -> Self {
+        Self { tree, base, files, problems: Vec::new() }
     }
 
     /// Everything that was refused.
@@ -146,8 +148,10 @@ impl<'a> Checks<'a> {
         }
     }
 
-    /// The path of a file that the file names.
-    pub(super) fn resolve(&self, name: &str) -> PathBuf {
-        self.base.join(name)
+    /// The path of a file that the file names, and that is about to be read.
+    pub(super) fn resolve(&mut self, name: &str) -> PathBuf {
+        let path = self.base.join(name);
+        self.files.push(Watched::now(&path));
+        path
     }
 }

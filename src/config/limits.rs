@@ -1,4 +1,4 @@
-//! `limits` and `timeouts`: sizes, counts and times. Zero where it would stop everything, and numbers that would bound
+//! `limits`, `timeouts` and `drain`: sizes, counts and times. Zero where it would stop everything, and numbers that would bound
 //! nothing, are refused.
 
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::checks::Checks;
 use super::place::KeyPath;
 use super::{raw, routes};
-use crate::gateway::settings::{Limits, Timeouts};
+use crate::gateway::settings::{Drain, Limits, Timeouts};
 
 /// `limits`: each as written, else its default.
 pub(super) fn limits(raw: &raw::Limits, checks: &mut Checks<'_>) -> Limits {
@@ -101,5 +101,16 @@ pub(super) fn timeouts(raw: &raw::Timeouts, checks: &mut Checks<'_>) -> Timeouts
         keep_alive: keep_alive.map_or(default.keep_alive, |secs| (secs > 0).then(|| Duration::from_secs(secs))),
         connect: time("connect_secs", raw.connect_secs, routes::CONNECT_SECS_MAX, default.connect),
         answer: time("answer_secs", raw.answer_secs, routes::ANSWER_SECS_MAX, default.answer),
+    }
+}
+
+/// `drain`: each as written, else its default.
+pub(super) fn drain(raw: &raw::Drain, checks: &mut Checks<'_>) -> Drain {
+    let (path, default) = (KeyPath::default().key("drain"), Drain::default());
+    let delay = checks.number(&path.key("delay_secs"), raw.delay_secs, 0..=300);
+    let grace = checks.number(&path.key("grace_secs"), raw.grace_secs, 1..=3600);
+    Drain {
+        delay: delay.map_or(default.delay, Duration::from_secs),
+        grace: grace.map_or(default.grace, Duration::from_secs),
     }
 }

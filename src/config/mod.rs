@@ -27,6 +27,7 @@ use ipnet::IpNet;
 use self::checks::Checks;
 use self::error::{Problem, shown};
 use self::place::{KeyPath, Place};
+use crate::gateway::reload::Watched;
 use crate::gateway::settings::{SessionKey, Settings, Tls};
 use crate::oauth::ids::PublicOrigin;
 use crate::oauth::scope::{Scope, ScopeHierarchy};
@@ -39,18 +40,32 @@ const FILE_BYTES_MAX: usize = 1 << 20;
 /// Reads and checks a file, and the files that it names (keys, certificates). Names of files in it are relative to its
 /// folder.
 pub fn load(path: &Path) -> Result<Settings, ConfigErrors> {
+    load_and_watch(path).0
+}
+
+/// The same, and which files were read, or should have been, also when they cannot be used: a file that is repaired must be
+/// noticed.
+pub fn load_and_watch(path: &Path) -> (Result<Settings, ConfigErrors>, Vec<Watched>) {
     let name = path.display().to_string();
-    let text = read_text(path).map_err(|problem| ConfigErrors::new(&name, vec![problem]))?;
-    parse(&text, &name, path.parent().unwrap_or_else(|| Path::new("")))
+    let mut files = vec![Watched::now(path)];
+    let settings = match read_text(path) {
+        Ok(text) => parse_and_watch(&text, &name, path.parent().unwrap_or_else(|| Path::new("")), &mut files),
+        Err(problem) => Err(ConfigErrors::new(&name, vec![problem])),
+    };
+    (settings, files)
 }
 
 /// Reads and checks `text` as a file called `name`. Names of files in it are relative to `base`.
 pub fn parse(text: &str, name: &str, base: &Path) -> Result<Settings, ConfigErrors> {
+    parse_and_watch(text, name, base, &mut Vec::new())
+}
+
+fn parse_and_watch(text: &str, name: &str, base: &Path, files: &mut Vec<Watched>) -> Result<Settings, ConfigErrors> {
     if text.len() > FILE_BYTES_MAX {
         return Err(ConfigErrors::new(name, vec![too_long()]));
     }
     let (file, tree) = yaml::read(text).map_err(|problems| ConfigErrors::new(name, problems))?;
-    let mut checks = Checks::new(&tree, base);
+    let mut checks = Checks::new(&tree, base, files);
     let settings = settings(&file, &mut checks);
     match (settings, checks.into_problems()) {
         (Some(settings), problems) if problems.is_empty() => Ok(settings),
@@ -100,6 +115,7 @@ fn settings(file: &raw::File, checks: &mut Checks<'_>) -> Option<Settings> {
     let routes = routes::routes(&file.routes, &common, checks);
     let session_keys = session_keys(&file.sessions, checks);
     let limits = limits::limits(&file.limits, checks);
+    let drain = limits::drain(&file.drain, checks);
     let trusted_proxies = checks.list(&root.key("trusted_proxies"), &file.trusted_proxies, network);
     let telemetry = telemetry::telemetry(&file.telemetry, listen, checks);
     Some(Settings {
@@ -113,6 +129,7 @@ fn settings(file: &raw::File, checks: &mut Checks<'_>) -> Option<Settings> {
         session_keys,
         limits,
         timeouts,
+        drain,
         trusted_proxies: trusted_proxies?,
         telemetry,
     })

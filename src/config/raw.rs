@@ -39,7 +39,7 @@ pub(super) struct File {
     /// The MCP endpoints. At least one.
     #[serde(default)]
     pub(super) routes: Vec<Route>,
-    /// The seal of session ids. Default: a key that is made at start.
+    /// The seal of session ids. Default: a key that is made at start, and that outlives reloads.
     #[serde(default)]
     pub(super) sessions: Sessions,
     /// Sizes and counts.
@@ -48,6 +48,9 @@ pub(super) struct File {
     /// Times, in seconds.
     #[serde(default)]
     pub(super) timeouts: Timeouts,
+    /// How the process ends after SIGTERM or SIGINT. A second signal ends it at once.
+    #[serde(default)]
+    pub(super) drain: Drain,
     /// The networks (`10.0.0.0/8`) or addresses of proxies whose `Forwarded`, `X-Forwarded-*` and `X-Real-IP` are
     /// believed. Default: `[]`, nobody's.
     #[serde(default)]
@@ -430,6 +433,17 @@ pub(super) enum OtlpProtocol {
     Grpc,
     /// OTLP/HTTP, with protobuf.
     Http,
+}
+
+/// `drain`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Drain {
+    /// How long clients are still accepted and answered, and told to come elsewhere next, in seconds: what stands in front
+    /// must have learned by then that this process is not ready. `0` to 300. Default: `5`.
+    pub(super) delay_secs: Option<u64>,
+    /// How long requests and streams may then take to end, in seconds; what still runs is cut. `1` to 3600. Default: `20`.
+    pub(super) grace_secs: Option<u64>,
 }
 
 // A text or a map: written by hand, since serde's untagged enums forget where in the map the fault is.

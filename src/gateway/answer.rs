@@ -15,7 +15,7 @@ use super::filter::{self, Shows};
 use super::http_sse::{self, Awaited};
 use super::keep_alive;
 use super::lasting::Place;
-use super::route::Part;
+use super::route::{Part, Route};
 use super::session::Owner;
 use super::settings::Transport;
 use super::stage::{Forwarded, Session};
@@ -23,6 +23,7 @@ use super::telemetry::Stage;
 use super::trail::Trail;
 use crate::mcp::message::MessageId;
 use crate::mcp::revision::Revision;
+use crate::oauth::ids::Issuer;
 use crate::rejection::{Failure, Rejection};
 
 impl Forwarded {
@@ -89,8 +90,12 @@ impl Forwarded {
         // What these two open serves whoever holds the token, whatever the server labels it. One JSON answer is no stream,
         // and the answer to a permitted request is always delivered.
         let may_last = head.status.is_success() && kind != Kind::Json;
-        let lives = (may_last && asked.lasts())
-            .then(|| Lives { token: gateway.clock.until(principal.expires_at()), answers: awaited });
+        let lives = (may_last && asked.lasts()).then(|| Lives {
+            token: gateway.clock.until(principal.expires_at()),
+            route: Arc::clone(&route),
+            issuer: principal.issuer().clone(),
+            answers: awaited,
+        });
         let body = match gateway.timeouts.keep_alive {
             Some(idle) if is_stream && kind == Kind::EventStream => keep_alive::kept_alive(body, idle),
             Some(_) | None => body,
@@ -121,6 +126,9 @@ pub struct Answer {
 pub(super) struct Lives {
     /// Until the token that opened it expires.
     pub(super) token: Duration,
+    /// While this route, or what the file says of it later, takes tokens of the issuer.
+    pub(super) route: Arc<Route>,
+    pub(super) issuer: Issuer,
     /// With HTTP+SSE, what it still owes then, and how long that may take.
     pub(super) answers: Option<(Awaited, Duration)>,
 }

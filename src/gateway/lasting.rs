@@ -29,6 +29,11 @@ impl Lasting {
         Self { open: Arc::default(), max }
     }
 
+    /// The same streams with another limit for each principal.
+    pub(super) fn up_to(&self, max: usize) -> Self {
+        Self { open: Arc::clone(&self.open), max }
+    }
+
     /// A place for one more stream of this principal, on whichever route; `None` where it has all it may have.
     pub(super) fn take(&self, owner: Owner<'_>) -> Option<Place> {
         let whose = (owner.issuer.to_owned(), owner.subject.map(str::to_owned), owner.client.map(str::to_owned));
@@ -72,7 +77,10 @@ mod tests {
         drop(first);
         let third = lasting.take(owner("a"));
         assert!(third.is_some() && lasting.take(owner("a")).is_none());
-        drop((second, third));
+        assert!(lasting.up_to(1).take(owner("a")).is_none());
+        let fourth = lasting.up_to(3).take(owner("a"));
+        assert!(fourth.is_some() && lasting.take(owner("a")).is_none());
+        drop((second, third, fourth));
         assert!(lasting.open.lock().unwrap().is_empty(), "nothing is kept of who has no stream");
     }
 }

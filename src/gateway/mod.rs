@@ -4,6 +4,7 @@
 pub mod answer;
 pub mod audit;
 pub mod body;
+mod changes;
 mod cors;
 pub mod fetch;
 pub mod filter;
@@ -14,8 +15,10 @@ mod keep_alive;
 mod lasting;
 pub mod listener;
 mod pipeline;
+pub mod reload;
 mod respond;
 pub mod route;
+mod serving;
 pub mod session;
 pub mod settings;
 pub mod shutdown;
@@ -29,26 +32,31 @@ pub mod upstream;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use tokio::net::TcpListener;
 
 use crate::token::Validator;
 use crate::token::clock::Clock;
 use audit::AuditSink;
 use body::BodyBudget;
-use fetch::HttpFetch;
 use http_sse::Streams;
 use lasting::Lasting;
+use listener::Terms;
 use route::Table;
 use session::SessionSeal;
-use settings::{Limits, Settings, Timeouts, Tls};
-use shutdown::Shutdown;
-use telemetry::{Exporter, Telemetry};
+use settings::{Limits, SessionKey, Settings, Timeouts};
+use telemetry::Telemetry;
+use tls::Contents;
 
-/// The gateway, ready to serve: everything that the stages need, and nothing that changes.
+pub use serving::{Around, Prepared, Serving};
+
+/// The gateway as one file has it: everything that the stages need, and nothing that changes. What outlives the file is
+/// shared with the generation before and the one after.
 pub struct Gateway {
+    settings: Settings,
     table: Table,
     tokens: Validator,
     sessions: SessionSeal,
+    /// Seals where the file names no key.
+    own_session_key: SessionKey,
     streams: Streams,
     bodies: BodyBudget,
     lasting: Lasting,
@@ -59,75 +67,32 @@ pub struct Gateway {
     timeouts: Timeouts,
     trusted_proxies: Vec<IpNet>,
     public_https: bool,
-    tls: Option<Arc<rustls::ServerConfig>>,
+    tls: Option<TlsEnd>,
 }
 
-/// What can be found out about settings before anything is started: the files they name are read, and nothing is
-/// connected to. `gatepost check` stops here.
-pub struct Prepared {
-    settings: Settings,
-    table: Table,
-    sessions: SessionSeal,
-    exporter: Option<Exporter>,
-    tls: Option<Arc<rustls::ServerConfig>>,
-}
-
-impl Prepared {
-    /// Reads certificates and keys and builds the route table.
-    pub fn new(settings: Settings) -> Result<Self, String> {
-        let tls = match &settings.tls {
-            Tls::Off | Tls::External => None,
-            Tls::Files { certificate, private_key } => Some(tls::server_config(certificate, private_key)?),
-        };
-        let table = Table::new(&settings)?;
-        let sessions = SessionSeal::new(&settings.session_keys)?;
-        let exporter = settings.telemetry.as_ref().map(Exporter::new).transpose()?;
-        Ok(Self { settings, table, sessions, exporter, tls })
-    }
-
-    /// Starts fetching keys. Must be called within a tokio runtime.
-    pub fn start(self, audit: AuditSink, clock: Clock) -> Result<Gateway, String> {
-        let Self { settings, table, sessions, exporter, tls } = self;
-        let tokens = Validator::start(
-            settings.authorization_servers,
-            Arc::new(HttpFetch::new()?),
-            clock.clone(),
-            settings.limits.token_cache_bytes_max,
-        )?;
-        Ok(Gateway {
-            table,
-            tokens,
-            sessions,
-            streams: Streams::default(),
-            bodies: BodyBudget::new(settings.limits.bodies_in_flight_bytes_max),
-            lasting: Lasting::new(settings.limits.streams_per_principal_max),
-            audit,
-            telemetry: exporter.map(Exporter::start).transpose()?,
-            clock,
-            limits: settings.limits,
-            timeouts: settings.timeouts,
-            trusted_proxies: settings.trusted_proxies,
-            public_https: settings.public_url.is_https(),
-            tls,
-        })
-    }
+/// Our end of TLS, and of which contents of its files it was made.
+#[derive(Clone)]
+struct TlsEnd {
+    config: Arc<rustls::ServerConfig>,
+    contents: Contents,
 }
 
 impl Gateway {
+    /// What it was made of.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// Where spans go, if they go anywhere: for who must wait for the last of them, and who counts them.
     #[must_use]
     pub fn telemetry(&self) -> Option<&Telemetry> {
         self.telemetry.as_ref()
     }
 
-    /// Serves on `listener` until `shutdown`, and then until the requests under way have ended.
-    pub async fn serve(self: Arc<Self>, listener: TcpListener, shutdown: Shutdown) {
-        let (tls, limits, timeouts) = (self.tls.clone(), self.limits, self.timeouts);
-        let stopping = shutdown.clone();
-        let service = move |request, peer| {
-            let (gateway, stopping) = (Arc::clone(&self), stopping.clone());
-            async move { gateway.handle(request, peer, &stopping).await }
-        };
-        listener::serve(listener, tls, limits, timeouts, shutdown, service).await;
+    /// What holds for connections that are accepted under it.
+    fn terms(&self) -> Terms {
+        let tls = self.tls.as_ref().map(|tls| Arc::clone(&tls.config));
+        Terms::new(tls, &self.limits, self.timeouts)
     }
 }

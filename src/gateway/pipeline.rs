@@ -14,7 +14,7 @@ use super::answer::Answer;
 use super::body::Body;
 use super::listener::Peer;
 use super::route::{self, Endpoint, Part, Route};
-use super::shutdown::Shutdown;
+use super::serving::Around;
 use super::stage::{Head, Routed};
 use super::trail::{End, Trail};
 use super::{Gateway, cors, respond, stream};
@@ -44,8 +44,8 @@ struct Reply {
 
 impl Gateway {
     /// Answers one request. A panic ends this request alone, with 500.
-    pub async fn handle(&self, request: Request<Incoming>, peer: Peer, shutdown: &Shutdown) -> Response<Body> {
-        let mut answered = pin!(self.answer(request, peer, shutdown));
+    pub async fn handle(&self, request: Request<Incoming>, peer: Peer, around: &Around) -> Response<Body> {
+        let mut answered = pin!(self.answer(request, peer, around));
         std::future::poll_fn(|context| {
             std::panic::catch_unwind(AssertUnwindSafe(|| answered.as_mut().poll(context))).unwrap_or_else(|_| {
                 tracing::error!("a request ended in a panic: please report this");
@@ -55,12 +55,16 @@ impl Gateway {
         .await
     }
 
-    async fn answer(&self, request: Request<Incoming>, peer: Peer, shutdown: &Shutdown) -> Response<Body> {
+    async fn answer(&self, request: Request<Incoming>, peer: Peer, around: &Around) -> Response<Body> {
         self.audit.room().await;
         let mut trail = Trail::begin(self.audit.clone(), peer, request.method());
         let (parts, body) = request.into_parts();
         trail.traced(self.telemetry.as_ref().and_then(|telemetry| telemetry.begin(&parts, peer)));
         let mut reply = Reply { route: None, document_of: None, origin: None, version: parts.version };
+        if around.shutdown.is_requested() {
+            respond::drain(body, &parts.headers);
+            return reply.refuse(&Failure::ShuttingDown { retry_after_secs: RETRY_AFTER_SECS }.into(), trail);
+        }
         let surface = match self.surface(&parts, &body, &mut reply) {
             Ok(surface) => surface,
             Err(failure) => {
@@ -70,14 +74,12 @@ impl Gateway {
         };
         trail.path(parts.uri.path());
         match surface {
-            Surface::Document(json) => {
-                reply.public("metadata", respond::document(&parts.method, json), trail, shutdown)
-            }
-            Surface::DocumentOptions => reply.public("preflight", cors::public_preflight(), trail, shutdown),
+            Surface::Document(json) => reply.public("metadata", respond::document(&parts.method, json), trail, around),
+            Surface::DocumentOptions => reply.public("preflight", cors::public_preflight(), trail, around),
             Surface::Preflight(part) => {
                 let mut response = cors::preflight(&parts.headers, part);
                 cors::expose(response.headers_mut(), reply.origin.clone());
-                reply.public("preflight", response, trail, shutdown)
+                reply.public("preflight", response, trail, around)
             }
             Surface::Mcp(route, part, authority) => {
                 let query = parts.uri.query().filter(|_| part == Part::Messages).map(ToOwned::to_owned);
@@ -85,7 +87,7 @@ impl Gateway {
                 match self.mcp(Routed { route, head, body }, &mut trail).await {
                     Ok(mut answer) => {
                         cors::expose(answer.response.headers_mut(), reply.origin);
-                        stream::audited(answer, trail, shutdown)
+                        stream::audited(answer, trail, around)
                     }
                     Err(rejection) => reply.refuse(&rejection, trail),
                 }
@@ -149,13 +151,13 @@ impl Reply {
         surface: &'static str,
         response: Response<Body>,
         mut trail: Trail,
-        shutdown: &Shutdown,
+        around: &Around,
     ) -> Response<Body> {
         trail.surface(surface);
         if let Some(name) = self.route.as_ref().map(|route| &route.name).or(self.document_of.as_ref()) {
             trail.route(name);
         }
-        stream::audited(Answer { response, is_stream: false, lives: None, place: None }, trail, shutdown)
+        stream::audited(Answer { response, is_stream: false, lives: None, place: None }, trail, around)
     }
 
     /// The answer to a refused request. Its record is written before it goes out.
@@ -191,6 +193,9 @@ fn log(rejection: &Rejection, route: Option<&Route>) {
         Level::Error => tracing::error!(route, reason, ?detail, "refused"),
     }
 }
+
+/// By then another process answers.
+const RETRY_AFTER_SECS: u64 = 1;
 
 #[cfg(test)]
 mod tests {

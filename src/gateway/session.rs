@@ -37,13 +37,9 @@ impl<'a> Owner<'a> {
 }
 
 impl SessionSeal {
-    /// Without keys one is made at random: sessions then end with the process.
-    pub fn new(keys: &[SessionKey]) -> Result<Self, String> {
-        let Some((first, others)) = keys.split_first() else {
-            let mut random = [0; 32];
-            aws_lc_rs::rand::fill(&mut random).map_err(|_| "the system gives no random bytes".to_owned())?;
-            return Ok(Self { seals: sealing_key(&SessionKey(random))?, opens_too: Vec::new() });
-        };
+    /// Without keys `own` is the one: sessions then end with the process that made it.
+    pub fn new(keys: &[SessionKey], own: &SessionKey) -> Result<Self, String> {
+        let (first, others) = keys.split_first().unwrap_or((own, &[]));
         let opens_too = others.iter().map(sealing_key).collect::<Result<_, _>>()?;
         Ok(Self { seals: sealing_key(first)?, opens_too })
     }
@@ -110,6 +106,13 @@ impl fmt::Debug for SessionSeal {
     }
 }
 
+/// A key at random.
+pub(super) fn random_key() -> Result<SessionKey, String> {
+    let mut random = [0; 32];
+    aws_lc_rs::rand::fill(&mut random).map_err(|_| "the system gives no random bytes".to_owned())?;
+    Ok(SessionKey(random))
+}
+
 /// AES-256-GCM-SIV (RFC 8452): replicas seal with one key for years, and a nonce that comes twice must not break it.
 fn sealing_key(key: &SessionKey) -> Result<RandomizedNonceKey, String> {
     RandomizedNonceKey::new(&AES_256_GCM_SIV, &key.0).map_err(|_| "the session key cannot be used".to_owned())
@@ -169,7 +172,7 @@ mod tests {
     }
 
     fn seal_of(keys: &[u8]) -> SessionSeal {
-        SessionSeal::new(&keys.iter().copied().map(key).collect::<Vec<_>>()).unwrap()
+        SessionSeal::new(&keys.iter().copied().map(key).collect::<Vec<_>>(), &random_key().unwrap()).unwrap()
     }
 
     #[test]
@@ -234,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_key_made_at_random_opens_its_own() {
-        let seal = SessionSeal::new(&[]).unwrap();
+        let seal = SessionSeal::new(&[], &random_key().unwrap()).unwrap();
         let sealed = seal.seal("id", OWNER).unwrap();
         assert_eq!(seal.open(&sealed, OWNER).as_deref(), Some("id"));
     }

@@ -16,7 +16,7 @@ use crate::policy::Policy;
 use crate::token::{ClaimPath, IssuerSettings};
 
 /// Everything, as meant.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Where to listen.
     pub listen: SocketAddr,
@@ -32,12 +32,14 @@ pub struct Settings {
     pub authorization_servers: Vec<IssuerSettings>,
     /// The MCP endpoints.
     pub routes: Vec<RouteSettings>,
-    /// Keys of the session seal, the first seals, all open; empty: one is made at start.
+    /// Keys of the session seal, the first seals, all open; empty: one that is made at start.
     pub session_keys: Vec<SessionKey>,
     /// Sizes and counts.
     pub limits: Limits,
     /// Times.
     pub timeouts: Timeouts,
+    /// The way to the end.
+    pub drain: Drain,
     /// Peers whose `Forwarded` and `X-Forwarded-*` are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Where spans go; `None`: nowhere.
@@ -89,7 +91,7 @@ pub enum Tls {
 }
 
 /// One MCP endpoint.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteSettings {
     /// `name`.
     pub name: Arc<str>,
@@ -128,7 +130,7 @@ pub enum Transport {
 }
 
 /// An MCP server.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamSettings {
     /// Whether its URL is https.
     pub https: bool,
@@ -158,7 +160,7 @@ pub struct UpstreamTls {
 }
 
 /// A key of the session seal: 32 bytes.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SessionKey(pub [u8; 32]);
 
 impl fmt::Debug for SessionKey {
@@ -213,6 +215,21 @@ pub struct Timeouts {
     pub connect: Duration,
     /// Default of `upstream.timeouts.answer_secs` (60 s).
     pub answer: Duration,
+}
+
+/// How the process ends; every field has a key `…_secs` under `drain`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drain {
+    /// From the signal until nobody is accepted any more (5 s).
+    pub delay: Duration,
+    /// From there until what is still under way is cut (20 s).
+    pub grace: Duration,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self { delay: Duration::from_secs(5), grace: Duration::from_secs(20) }
+    }
 }
 
 impl Default for Limits {

@@ -18,6 +18,7 @@ use tokio::time::{sleep, timeout};
 
 use super::listener::Peer;
 use super::settings;
+use super::tls::Contents;
 use crate::token::clock;
 use collector::{Collector, Fault};
 use otlp::{Attributes, Traced, Value};
@@ -38,11 +39,22 @@ pub(super) mod attribute {
 pub struct Telemetry(Arc<Shared>);
 
 /// What can be found out before anything is started.
-pub struct Exporter {
-    collector: Collector,
-    resource: Attributes,
-    threshold: u64,
+pub struct Exporter(Start);
+
+enum Start {
+    /// Of the file before, which says the same.
+    Kept(Telemetry),
+    New {
+        collector: Box<Collector>,
+        made_of: MadeOf,
+        /// Of the file before, whose counts go on.
+        before: Option<Telemetry>,
+    },
 }
+
+/// The settings, and what the file with the roots held.
+#[derive(PartialEq)]
+struct MadeOf(settings::Telemetry, Contents);
 
 /// What became of spans.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +70,9 @@ pub struct Counts {
 struct Shared {
     queue: mpsc::Sender<Traced>,
     threshold: u64,
+    made_of: MadeOf,
+    /// Of this process.
+    instance: u64,
     tallies: Arc<Tallies>,
     stop: watch::Sender<bool>,
     /// Disconnected once the thread has ended.
@@ -73,26 +88,37 @@ struct Tallies {
 }
 
 impl Exporter {
-    /// Reads `ca`. Connects to nothing.
-    pub fn new(settings: &settings::Telemetry) -> Result<Self, String> {
+    /// Reads `ca`. Connects to nothing. What goes on by the same settings goes on as it is.
+    pub fn new(settings: &settings::Telemetry, before: Option<&Telemetry>) -> Result<Self, String> {
+        let made_of = MadeOf(settings.clone(), Contents::of(settings.ca.as_deref()));
+        if let Some(kept) = before.filter(|before| before.0.made_of == made_of) {
+            return Ok(Self(Start::Kept(kept.clone())));
+        }
         let collector = Collector::new(settings).map_err(|error| format!("telemetry.otlp: {error}"))?;
+        Ok(Self(Start::New { collector: Box::new(collector), made_of, before: before.cloned() }))
+    }
+
+    /// Starts the thread, where none goes on.
+    pub fn start(self) -> Result<Telemetry, String> {
+        let (collector, made_of, before) = match self.0 {
+            Start::Kept(telemetry) => return Ok(telemetry),
+            Start::New { collector, made_of, before } => (collector, made_of, before),
+        };
+        let failed = |error: &dyn fmt::Display| format!("cannot start the thread for traces: {error}");
+        let (instance, tallies) = match before {
+            Some(before) => (before.0.instance, Arc::clone(&before.0.tallies)),
+            None => (random_ids().ok_or_else(|| failed(&"the system gives no random bytes"))?.1, Arc::default()),
+        };
+        let MadeOf(settings, _) = &made_of;
+        let threshold = threshold(settings.sample_ratio);
         let resource = vec![
             ("service.name", settings.service_name.clone().into()),
             ("service.version", Value::from(env!("CARGO_PKG_VERSION"))),
+            ("service.instance.id", format!("{instance:016x}").into()),
         ];
-        Ok(Self { collector, resource, threshold: threshold(settings.sample_ratio) })
-    }
-
-    /// Starts the thread.
-    pub fn start(self) -> Result<Telemetry, String> {
-        let Self { collector, mut resource, threshold } = self;
-        let failed = |error: &dyn fmt::Display| format!("cannot start the thread for traces: {error}");
-        let (_, instance) = random_ids().ok_or_else(|| failed(&"the system gives no random bytes"))?;
-        resource.push(("service.instance.id", format!("{instance:016x}").into()));
         let (queue, spans) = mpsc::channel(QUEUE_REQUESTS_MAX);
         let (stop, stopping) = watch::channel(false);
         let (alive, ended) = sync_channel(1);
-        let tallies = Arc::<Tallies>::default();
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| failed(&error))?;
         let thread = Thread {
@@ -109,7 +135,7 @@ impl Exporter {
             .name("traces".to_owned())
             .spawn(move || runtime.block_on(thread.run(spans)))
             .map_err(|error| failed(&error))?;
-        Ok(Telemetry(Arc::new(Shared { queue, threshold, tallies, stop, ended: Mutex::new(ended) })))
+        Ok(Telemetry(Arc::new(Shared { queue, threshold, made_of, instance, tallies, stop, ended: Mutex::new(ended) })))
     }
 }
 
@@ -154,6 +180,15 @@ impl Telemetry {
     }
 }
 
+/// The same one, and not one like it.
+impl PartialEq for Telemetry {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Telemetry {}
+
 impl fmt::Debug for Telemetry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Telemetry")
@@ -162,7 +197,7 @@ impl fmt::Debug for Telemetry {
 
 /// What runs on the thread.
 struct Thread {
-    collector: Collector,
+    collector: Box<Collector>,
     resource: Attributes,
     tallies: Arc<Tallies>,
     stopping: watch::Receiver<bool>,
@@ -303,7 +338,7 @@ mod tests {
             timeout: Duration::from_mins(1),
             ca: None,
         };
-        (Exporter::new(&settings).unwrap().start().unwrap(), collector)
+        (Exporter::new(&settings, None).unwrap().start().unwrap(), collector)
     }
 
     fn request() -> Traced {

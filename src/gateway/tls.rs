@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use ::aws_lc_rs::digest::{SHA256, digest};
 use hyper_rustls::ConfigBuilderExt;
 use rustls::client::WantsClientCert;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -17,6 +18,19 @@ use super::settings::UpstreamTls;
 #[must_use]
 pub fn is_server_name(name: &str) -> bool {
     rustls::pki_types::ServerName::try_from(name).is_ok()
+}
+
+/// What files held at some time, to be compared with what they hold at another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contents(Vec<Option<Vec<u8>>>);
+
+impl Contents {
+    /// Of these files, now. To be taken before they are read: then what is read later is at worst newer, and a difference is
+    /// found the next time.
+    pub fn of<'a>(files: impl IntoIterator<Item = &'a Path>) -> Self {
+        let content = |file| std::fs::read(file).ok().map(|bytes| digest(&SHA256, &bytes).as_ref().to_vec());
+        Self(files.into_iter().map(content).collect())
+    }
 }
 
 /// Reads certificate chain and key (PEM). ALPN h2 and http/1.1.

@@ -43,6 +43,8 @@ pub enum End {
     TokenExpired,
     /// The gateway stops, and the stream answers no request.
     ShuttingDown,
+    /// The file, as it was read again, has no such route any more, or not for tokens of this issuer.
+    Reloaded,
 }
 
 /// The fields, in the order in which they are written. Client text is cut to `TEXT_CHARS_MAX` characters and escaped by

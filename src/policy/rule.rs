@@ -10,7 +10,7 @@ use crate::oauth::scope::{Scope, ScopeError, ScopeHierarchy, ScopeSet};
 use crate::rejection::RuleId;
 
 /// What one route demands. Made by `Policy::new` from settings that were checked when the file was read.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     pub(super) settings: PolicySettings,
     /// Every scope that the rules name, found once.
@@ -20,7 +20,7 @@ pub struct Policy {
 }
 
 /// The parts of a policy.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicySettings {
     /// The route's name, for `{route}`.
     pub route: Arc<str>,
@@ -41,7 +41,7 @@ pub struct PolicySettings {
 }
 
 /// One rule.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     /// What it is about.
     pub target: Target,
@@ -52,7 +52,7 @@ pub struct Rule {
 }
 
 /// What a rule is about.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// Tool names.
     Tools(Vec<Pattern>),
@@ -65,7 +65,7 @@ pub enum Target {
 }
 
 /// What a rule demands.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// All of the scopes.
     AllOf(Vec<ScopeTemplate>),

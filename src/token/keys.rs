@@ -150,6 +150,15 @@ impl IssuerKeys {
         Some(unavailable(rest.as_secs().max(RETRY_AFTER_SECS)))
     }
 
+    /// Asks for a round, unless one is under way.
+    pub(super) fn want(&self) {
+        self.state.send_if_modified(|state| {
+            let ask = !state.wanted && state.round == Round::Idle;
+            state.wanted |= ask;
+            ask
+        });
+    }
+
     /// Waits until a request asks for a round.
     pub(super) async fn wanted(&self) {
         // The sender is ours, so the channel cannot be closed.

@@ -48,7 +48,10 @@ impl Served {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let address = format!("127.0.0.1:{port}");
         let minimal = std::fs::read_to_string(root().join("config/minimal.yaml")).unwrap();
-        let file = temporary(&format!("minimal-{port}.yaml"), &format!("listen: {address}\n{lines}{minimal}"));
+        let file = temporary(
+            &format!("minimal-{port}.yaml"),
+            &format!("listen: {address}\ndrain: {{delay_secs: 0}}\n{lines}{minimal}"),
+        );
         let mut command = gatepost(&["run", "--log-format", "json", "--config", file.to_str().unwrap()]);
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut logs = BufReader::new(process.stderr.take().unwrap()).lines();

@@ -15,6 +15,8 @@ mod cli; // the binary as a process, and the README's commands
 #[cfg(test)]
 mod discovery; // documents, relay, CORS, Origin, Host
 #[cfg(test)]
+mod drain; // the way to the end: nobody who honours it loses a request
+#[cfg(test)]
 mod harness; // the harness sees what it promises to see
 #[cfg(test)]
 mod keys; // issuers that are down, broken, or change their keys
@@ -26,6 +28,8 @@ mod lists; // an entry that policy hides, on every road to the client
 mod modes; // routes that report, and routes that hide
 #[cfg(test)]
 mod process; // the program itself
+#[cfg(test)]
+mod reload; // another file takes over while requests are under way
 #[cfg(test)]
 mod sessions; // session ids are worthless to anybody else
 #[cfg(test)]

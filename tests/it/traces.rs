@@ -236,7 +236,7 @@ async fn without_telemetry_contexts_pass_as_they_came_and_none_is_made_up() {
     assert_eq!((seen.header("traceparent"), seen.header("tracestate")), (Some(parent("01").as_str()), Some("a=1")));
     call().send().await.passed();
     assert_eq!(world.mcp.next().await.header("traceparent"), None);
-    assert!(world.telemetry.is_none());
+    assert!(world.telemetry().is_none());
     assert_eq!(world.record().await["trace_id"], TRACE);
     assert!(world.record().await.get("trace_id").is_none());
     world.finish().await;
@@ -255,7 +255,7 @@ async fn a_dead_collector_costs_no_request_and_gets_what_was_kept_when_it_is_bac
         for _ in 0..20 {
             world.record().await["trace_id"].as_str().unwrap().clone_into(&mut id);
         }
-        assert_eq!(world.telemetry.as_ref().unwrap().counts(), Counts::default());
+        assert_eq!(world.telemetry().unwrap().counts(), Counts::default());
         collector.come_up();
         collector.trace(&id).await;
         world.finish().await;
@@ -274,7 +274,7 @@ async fn a_batch_is_sent_again_where_that_may_help_and_is_counted_where_not() {
             Clock::system(),
         )
         .await;
-        let telemetry = world.telemetry.clone().unwrap();
+        let telemetry = world.telemetry().unwrap();
         let mut refuse = async |verdicts: &[Verdict], collector: &mut Collector| {
             for verdict in verdicts {
                 collector.answer(*verdict);
@@ -341,7 +341,7 @@ async fn a_collector_behind_https_is_checked_and_shown_its_headers() {
     let endpoint = format!("https://{}", relay.address);
     let ca = Identity::new().certificate;
     let world = world(&format!("telemetry: {{otlp: {{endpoint: \"{endpoint}\", ca: \"{}\"}}}}\n", ca.display())).await;
-    let telemetry = world.telemetry.clone().unwrap();
+    let telemetry = world.telemetry().unwrap();
     let counts = tokio::task::spawn_blocking(move || {
         telemetry.flush();
         telemetry.counts()
@@ -350,6 +350,36 @@ async fn a_collector_behind_https_is_checked_and_shown_its_headers() {
     assert!(counts.lost > 0 && counts.delivered == 0, "{counts:?}");
     world.finish().await;
     assert!(collector.traces().is_empty());
+}
+
+#[tokio::test]
+async fn a_reload_keeps_the_way_to_the_collector_unless_the_file_names_another() {
+    let (mut first, mut second) = (Collector::up(), Collector::up());
+    let mut world = world(&first.telemetry("grpc", "")).await;
+    let before = world.telemetry();
+    let instance = first.batch().await.resource["service.instance.id"].clone();
+    let changed = format!("{}limits: {{headers_max: 99}}\n{}", first.telemetry("grpc", ""), file(""));
+    world.reload(&changed).await.unwrap();
+    assert_eq!(world.telemetry(), before);
+
+    let refuse = async |world: &mut World| {
+        world.client.get("/nowhere").send().await.refused(404, "no_route");
+        world.record().await["trace_id"].as_str().map(str::to_owned)
+    };
+    let for_the_first = refuse(&mut world).await.unwrap();
+    world.reload(&format!("{}{}", second.telemetry("http", ""), file(""))).await.unwrap();
+    assert_ne!(world.telemetry(), before);
+    let for_the_second = refuse(&mut world).await.unwrap();
+    // What is queued goes where it was meant to, and the process is the same.
+    drop(before);
+    first.trace(&for_the_first).await;
+    assert_eq!(second.batch().await.resource["service.instance.id"], instance);
+    second.trace(&for_the_second).await;
+    assert!(!first.traces().contains(&for_the_second.as_str()));
+
+    world.reload(&file("")).await.unwrap();
+    assert_eq!((refuse(&mut world).await, world.telemetry()), (None, None));
+    world.finish().await;
 }
 
 #[tokio::test]

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gatepost::config;
-use gatepost::gateway::Prepared;
 use gatepost::gateway::audit::AuditSink;
+use gatepost::gateway::reload::Loaded;
 use gatepost::gateway::shutdown::{Shutdown, Trigger};
 use gatepost::gateway::telemetry::Telemetry;
+use gatepost::gateway::{Prepared, Serving};
 use gatepost::token::clock::Clock;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -28,8 +29,10 @@ pub(crate) struct World {
     pub(crate) mcp: McpServer,
     pub(crate) client: Client,
     pub(crate) address: SocketAddr,
-    /// Where spans go, if the file says so.
-    pub(crate) telemetry: Option<Telemetry>,
+    /// Where its file stands.
+    pub(crate) path: PathBuf,
+    /// `None` at the end.
+    serving: Option<Arc<Serving>>,
     audit: Audit,
     stop: Trigger,
     task: JoinHandle<()>,
@@ -70,24 +73,22 @@ impl World {
         // Bound before the file is written: the file needs the port.
         let listener = gatepost::gateway::listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
-        let text = file
-            .replace("{listen}", &address.to_string())
-            .replace("{issuer}", issuer.issuer())
-            .replace("{upstream}", &mcp.url());
-        let settings = config::load(&write_file(&text)).unwrap_or_else(|errors| panic!("{errors}\n{text}"));
+        let text = filled(file, address, &issuer, &mcp);
+        let path = write_file(&text);
+        let settings = config::load(&path).unwrap_or_else(|errors| panic!("{errors}\n{text}"));
         let (sender, lines) = mpsc::channel(100_000);
         let sink = AuditSink::start(Lines { partial: Vec::new(), lines: sender }).unwrap();
         let (stop, shutdown) = Shutdown::new();
-        let gateway = Arc::new(Prepared::new(settings).unwrap().start(sink, clock).unwrap());
-        let telemetry = gateway.telemetry().cloned();
-        let task = tokio::spawn(gateway.serve(listener, shutdown));
+        let serving = Arc::new(Prepared::new(settings).unwrap().start(sink, clock).unwrap());
+        let task = tokio::spawn(Arc::clone(&serving).serve(listener, shutdown));
         let host = address.to_string();
         mcp.ours("x-forwarded-for", "127.0.0.1");
         mcp.ours("x-forwarded-host", &host);
         mcp.ours("x-forwarded-proto", "http");
         mcp.ours("forwarded", &format!("for=127.0.0.1;host=\"{host}\";proto=http"));
         let audit = Audit { lines, requests: 0, opened: Vec::new(), closed: Vec::new() };
-        Self { issuer, mcp, client: Client::new(address), address, telemetry, audit, stop, task, finished: false }
+        let (client, serving) = (Client::new(address), Some(serving));
+        Self { issuer, mcp, client, address, path, serving, audit, stop, task, finished: false }
     }
 
     /// The route of `ROUTE`, with these lines added to it.
@@ -98,6 +99,32 @@ impl World {
     /// The route of `ROUTE` as it is.
     pub(crate) async fn standard() -> Self {
         Self::with_route("").await
+    }
+
+    /// Puts `file` in the place of the one that is served, and has it read again. The error is what the log says.
+    pub(crate) async fn reload(&self, file: &str) -> Result<(), String> {
+        replace(&self.path, &filled(file, self.address, &self.issuer, &self.mcp));
+        let (serving, path) = (Arc::clone(self.serving.as_ref().unwrap()), self.path.clone());
+        let read = move || {
+            let (settings, files) = config::load_and_watch(&path);
+            serving.take(Loaded {
+                settings: settings.map_err(|errors| errors.to_string()),
+                warnings: Vec::new(),
+                files,
+            });
+            serving.reloads().error().map_or(Ok(()), Err)
+        };
+        tokio::task::spawn_blocking(read).await.unwrap()
+    }
+
+    /// The gateway.
+    pub(crate) fn serving(&self) -> &Serving {
+        self.serving.as_ref().unwrap()
+    }
+
+    /// Where spans go, by the file that is in force.
+    pub(crate) fn telemetry(&self) -> Option<Telemetry> {
+        self.serving().current().telemetry().cloned()
     }
 
     /// Waits until the issuer's keys are usable.
@@ -189,6 +216,7 @@ impl World {
     async fn stopped(mut self) -> (usize, usize) {
         self.stop.request();
         within("the gateway stops", &mut self.task).await.unwrap();
+        self.serving = None;
         // The last sink is gone with the gateway and its requests: the log ends.
         while let Some(line) = within("the audit log ends", self.audit.lines.recv()).await {
             self.audit.count(&line);
@@ -255,6 +283,18 @@ pub(crate) fn file(lines: &str) -> String {
         file.push('\n');
     }
     file
+}
+
+/// The file with the places of everything in it.
+pub(crate) fn filled(file: &str, address: SocketAddr, issuer: &AuthorizationServer, mcp: &McpServer) -> String {
+    file.replace("{listen}", &address.to_string())
+        .replace("{issuer}", issuer.issuer())
+        .replace("{upstream}", &mcp.url())
+}
+
+/// Another file in the place of the one at `path`, in one step.
+pub(crate) fn replace(path: &Path, text: &str) {
+    std::fs::rename(write_file(text), path).unwrap();
 }
 
 /// A file in the test's own directory.
