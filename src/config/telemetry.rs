@@ -52,7 +52,7 @@ pub(super) fn telemetry(
         endpoint: endpoint?,
         protocol,
         headers: headers?,
-        sample_ratio,
+        sample_below: threshold(sample_ratio),
         timeout,
         ca: ca.flatten(),
     })
@@ -137,6 +137,12 @@ fn header_value(source: &raw::SecretSource, path: &KeyPath, checks: &mut Checks<
         }
     };
     read.map_err(|fault| checks.refuse(&path, format!("{} {fault}", shown(name)), secret::HEADER_FORMS)).ok()
+}
+
+/// So much of 2⁶³.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "of a ratio from 0 to 1; `as` saturates")]
+fn threshold(ratio: f64) -> u64 {
+    (ratio * 2_f64.powi(63)) as u64
 }
 
 /// What the protocol sets.

@@ -610,11 +610,18 @@ fn telemetry() {
     assert_eq!(settings(""), None);
     assert_eq!(settings("telemetry: {service_name: edge}"), None);
     let default = settings(&otlp("")).expect("a collector");
-    assert_eq!((default.service_name.as_str(), default.sample_ratio), ("gatepost", 1.0));
+    assert_eq!((default.service_name.as_str(), default.sample_below), ("gatepost", 1 << 63));
     assert_eq!((default.timeout, default.headers.len()), (std::time::Duration::from_secs(10), 0));
-    let ratio = |text: &str| settings(&otlp(&format!(", sample_ratio: {text}"))).expect("a collector").sample_ratio;
-    for (text, expect) in [("0", 0.0), ("1", 1.0), ("0.25", 0.25), (".5", 0.5), ("1e-3", 0.001)] {
-        assert!((ratio(text) - expect).abs() < f64::EPSILON, "{text}");
+    let ratio = |text: &str| settings(&otlp(&format!(", sample_ratio: {text}"))).expect("a collector").sample_below;
+    for (text, expect) in [
+        ("0", 0),
+        ("1", 1 << 63),
+        ("1.0", 1 << 63),
+        ("0.25", 1 << 61),
+        (".5", 1 << 62),
+        ("1e-3", 9_223_372_036_854_776),
+    ] {
+        assert_eq!(ratio(text), expect, "{text}");
     }
     let at = |of_it: &str, key: &str, found: &str| refused(&otlp(of_it), "", &format!("telemetry.otlp{key}"), found);
     at(", sample_ratio: 1.5", ".sample_ratio", "1.5 is out of range");

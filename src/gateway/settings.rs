@@ -47,7 +47,7 @@ pub struct Settings {
 }
 
 /// Where spans go, and which.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Telemetry {
     /// `service.name` of the resource.
     pub service_name: String,
@@ -57,8 +57,8 @@ pub struct Telemetry {
     pub protocol: OtlpProtocol,
     /// Headers of each batch; their values are sensitive.
     pub headers: HeaderMap,
-    /// How many of the traces that begin here are recorded, 0 to 1.
-    pub sample_ratio: f64,
+    /// A trace that begins here is recorded if 63 bits of its id are below: 0 records none, 2⁶³ all.
+    pub sample_below: u64,
     /// For a batch, from connecting to the answer.
     pub timeout: Duration,
     /// PEM bundle to trust instead of the system's roots.

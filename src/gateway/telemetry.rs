@@ -46,7 +46,7 @@ enum Start {
     Kept(Telemetry),
     New {
         collector: Box<Collector>,
-        made_of: MadeOf,
+        made_of: Box<MadeOf>,
         /// Of the file before, whose counts go on.
         before: Option<Telemetry>,
     },
@@ -69,8 +69,8 @@ pub struct Counts {
 
 struct Shared {
     queue: mpsc::Sender<Traced>,
-    threshold: u64,
-    made_of: MadeOf,
+    sample_below: u64,
+    made_of: Box<MadeOf>,
     /// Of this process.
     instance: u64,
     tallies: Arc<Tallies>,
@@ -91,11 +91,11 @@ impl Exporter {
     /// Reads `ca`. Connects to nothing. What goes on by the same settings goes on as it is.
     pub fn new(settings: &settings::Telemetry, before: Option<&Telemetry>) -> Result<Self, String> {
         let made_of = MadeOf(settings.clone(), Contents::of(settings.ca.as_deref()));
-        if let Some(kept) = before.filter(|before| before.0.made_of == made_of) {
+        if let Some(kept) = before.filter(|before| *before.0.made_of == made_of) {
             return Ok(Self(Start::Kept(kept.clone())));
         }
         let collector = Collector::new(settings).map_err(|error| format!("telemetry.otlp: {error}"))?;
-        Ok(Self(Start::New { collector: Box::new(collector), made_of, before: before.cloned() }))
+        Ok(Self(Start::New { collector: Box::new(collector), made_of: Box::new(made_of), before: before.cloned() }))
     }
 
     /// Starts the thread, where none goes on.
@@ -109,8 +109,8 @@ impl Exporter {
             Some(before) => (before.0.instance, Arc::clone(&before.0.tallies)),
             None => (random_ids().ok_or_else(|| failed(&"the system gives no random bytes"))?.1, Arc::default()),
         };
-        let MadeOf(settings, _) = &made_of;
-        let threshold = threshold(settings.sample_ratio);
+        let MadeOf(settings, _) = &*made_of;
+        let sample_below = settings.sample_below;
         let resource = vec![
             ("service.name", settings.service_name.clone().into()),
             ("service.version", Value::from(env!("CARGO_PKG_VERSION"))),
@@ -135,7 +135,15 @@ impl Exporter {
             .name("traces".to_owned())
             .spawn(move || runtime.block_on(thread.run(spans)))
             .map_err(|error| failed(&error))?;
-        Ok(Telemetry(Arc::new(Shared { queue, threshold, made_of, instance, tallies, stop, ended: Mutex::new(ended) })))
+        Ok(Telemetry(Arc::new(Shared {
+            queue,
+            sample_below,
+            made_of,
+            instance,
+            tallies,
+            stop,
+            ended: Mutex::new(ended),
+        })))
     }
 }
 
@@ -151,7 +159,7 @@ impl Telemetry {
     fn samples(&self, trace_id: u128) -> bool {
         // As other implementations take it, so that all of one trace decide alike.
         let low = u64::try_from(trace_id & u128::from(u64::MAX)).unwrap_or_default();
-        low >> 1 < self.0.threshold
+        low >> 1 < self.0.sample_below
     }
 
     /// Queues the spans of one request; never waits.
@@ -291,12 +299,6 @@ async fn stopped(stopping: &mut watch::Receiver<bool>) {
     drop(stopping.wait_for(|stop| *stop).await);
 }
 
-/// Below it (of 2⁶³) a trace is recorded.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a ratio from 0 to 1, of what a u64 holds")]
-fn threshold(ratio: f64) -> u64 {
-    (ratio * 2_f64.powi(63)) as u64
-}
-
 /// A trace id and a span id.
 fn random_ids() -> Option<(u128, u64)> {
     let mut bytes = [0; 24];
@@ -327,14 +329,14 @@ mod tests {
     use super::*;
 
     /// Exports to a port that accepts and never answers.
-    fn stuck(ratio: f64) -> (Telemetry, TcpListener) {
+    fn stuck(sample_below: u64) -> (Telemetry, TcpListener) {
         let collector = TcpListener::bind("127.0.0.1:0").unwrap();
         let settings = settings::Telemetry {
             service_name: "gatepost".to_owned(),
             endpoint: format!("http://{}/", collector.local_addr().unwrap()).parse().unwrap(),
             protocol: settings::OtlpProtocol::Grpc,
             headers: http::HeaderMap::new(),
-            sample_ratio: ratio,
+            sample_below,
             timeout: Duration::from_mins(1),
             ca: None,
         };
@@ -358,7 +360,7 @@ mod tests {
 
     #[test]
     fn what_the_queue_has_no_room_for_is_dropped_and_counted_and_nobody_waits() {
-        let (telemetry, _collector) = stuck(1.0);
+        let (telemetry, _collector) = stuck(1 << 63);
         let more = QUEUE_REQUESTS_MAX + BATCH_REQUESTS_MAX + 100;
         let begun = std::time::Instant::now();
         for _ in 0..more {
@@ -379,15 +381,15 @@ mod tests {
 
     #[test]
     fn the_ratio_is_of_trace_ids() {
-        let check = |ratio: f64, trace_id: u128, expect| {
-            assert_eq!(stuck(ratio).0.samples(trace_id), expect, "{ratio} {trace_id:x}");
+        let check = |sample_below: u64, trace_id: u128, expect| {
+            assert_eq!(stuck(sample_below).0.samples(trace_id), expect, "{sample_below} {trace_id:x}");
         };
         for trace_id in [1, u128::MAX, u128::from(u64::MAX)] {
-            check(1.0, trace_id, true);
-            check(0.0, trace_id, false);
+            check(1 << 63, trace_id, true);
+            check(0, trace_id, false);
         }
-        check(0.5, 0xffff_ffff_ffff_ffff_7fff_ffff_ffff_ffff, true);
-        check(0.5, 0x0000_0000_0000_0001_8000_0000_0000_0000, false);
+        check(1 << 62, 0xffff_ffff_ffff_ffff_7fff_ffff_ffff_ffff, true);
+        check(1 << 62, 0x0000_0000_0000_0001_8000_0000_0000_0000, false);
         let sampled = (0..1000).filter(|_| random_ids().is_some_and(|(trace_id, _)| trace_id >> 60 & 15 < 4));
         assert!((150..350).contains(&sampled.count()), "ids are random");
     }

@@ -377,6 +377,7 @@ impl End {
             Self::UpstreamCut => Some("upstream_cut"),
             Self::TokenExpired => Some("token_expired"),
             Self::ShuttingDown => Some("shutting_down"),
+            Self::Reloaded => Some("reloaded"),
         }
     }
 }

@@ -368,5 +368,5 @@ attributes! {
     WOULD_DENY = "gatepost.would_deny", "request", "the reason that a route which enforces would have given";
     REASON = "gatepost.reason", "request", "the reason word of a refusal or failure";
     RULE = "gatepost.rule", "request", "the rule that decided";
-    END = "gatepost.end", "request", "how an answer ended that did not end whole: `client_gone`, `upstream_cut`, `token_expired`, `shutting_down`";
+    END = "gatepost.end", "request", "how an answer ended that did not end whole: `client_gone`, `upstream_cut`, `token_expired`, `shutting_down`, `reloaded`";
 }
