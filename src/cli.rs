@@ -200,6 +200,7 @@ fn serve(path: &Path, settings: Settings, files: Vec<Watched>) -> ExitCode {
     };
     let served = runtime.enable_all().build().map_err(|error| format!("no threads: {error}")).and_then(|runtime| {
         let mut records = audit.clone();
+        let mut telemetry = None;
         let served = runtime.block_on(async {
             let serving = Arc::new(prepared.start(audit.clone(), Clock::system())?);
             let listener = listener::bind(listen).map_err(|error| format!("cannot listen on {listen}: {error}"))?;
@@ -214,11 +215,15 @@ fn serve(path: &Path, settings: Settings, files: Vec<Watched>) -> ExitCode {
             let served = until_signalled(Arc::clone(&serving), listener).await;
             reloading.abort();
             records = serving.audit();
+            telemetry = serving.current().telemetry().cloned();
             served
         });
         runtime.shutdown_timeout(Duration::from_secs(1));
         // Only now: requests that were cut wrote their records as the runtime dropped them.
         records.flush();
+        if let Some(telemetry) = telemetry {
+            telemetry.flush();
+        }
         served
     });
     match served {

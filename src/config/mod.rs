@@ -14,6 +14,7 @@ mod rules;
 mod scalar;
 mod secret;
 mod servers;
+mod telemetry;
 mod transport;
 mod yaml;
 
@@ -123,6 +124,7 @@ fn settings(file: &raw::File, checks: &mut Checks<'_>) -> Option<Settings> {
     let drain = limits::drain(&file.drain, checks);
     let trusted_proxies = checks.list(&root.key("trusted_proxies"), &file.trusted_proxies, network);
     let audit = audit::audit(&file.audit, checks);
+    let telemetry = telemetry::telemetry(&file.telemetry, listen, checks);
     Some(Settings {
         listen: listen?,
         tls: tls?,
@@ -137,6 +139,7 @@ fn settings(file: &raw::File, checks: &mut Checks<'_>) -> Option<Settings> {
         drain,
         trusted_proxies: trusted_proxies?,
         audit,
+        telemetry,
     })
 }
 

@@ -136,9 +136,11 @@ impl KeyPath {
             Some(Step::Index(_)) | None => None,
         }
     }
-    /// Whether it lies under the top-level key `key`.
-    pub(super) fn is_under(&self, key: &str) -> bool {
-        matches!(self.steps.first(), Some(Step::Key(first)) if first == key)
+    /// Whether what stands there may be a secret that somebody wrote where its place should be named.
+    pub(super) fn may_be_secret(&self) -> bool {
+        let keys: Vec<&str> =
+            self.steps.iter().map_while(|step| if let Step::Key(key) = step { Some(&**key) } else { None }).collect();
+        matches!(keys.as_slice(), ["sessions", ..] | ["telemetry", "otlp", "headers", ..])
     }
 }
 

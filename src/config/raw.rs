@@ -59,6 +59,9 @@ pub(super) struct File {
     /// believed. Default: `[]`, nobody's.
     #[serde(default)]
     pub(super) trusted_proxies: Vec<String>,
+    /// Traces of requests, for OpenTelemetry.
+    #[serde(default)]
+    pub(super) telemetry: Telemetry,
     /// The audit log.
     #[serde(default)]
     pub(super) audit: Audit,
@@ -384,9 +387,10 @@ pub(super) struct Sessions {
 #[derive(Debug)]
 pub(super) struct SecretSource {
     /// A file that holds nothing else. For a session key: 32 random bytes, or 64 hexadecimal digits, or 32 bytes in
-    /// base64; white space at the end of the two text forms is ignored. `openssl rand -hex 32` writes one.
+    /// base64; white space at the end of the two text forms is ignored. `openssl rand -hex 32` writes one. For a header:
+    /// its value; white space at the end is ignored.
     pub(super) file: Option<String>,
-    /// An environment variable. For a session key: one of the two text forms.
+    /// An environment variable. For a session key: one of the two text forms. For a header: its value.
     pub(super) env: Option<String>,
 }
 
@@ -446,6 +450,50 @@ pub(super) struct Timeouts {
     pub(super) connect_secs: Option<u64>,
     /// Until the head of an MCP server's answer, and from there to the end of one that is read whole, in seconds. Default: `60`.
     pub(super) answer_secs: Option<u64>,
+}
+
+/// `telemetry`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Telemetry {
+    /// The collector that spans are sent to. Default: none, and no request leaves a span.
+    pub(super) otlp: Option<Otlp>,
+    /// `service.name` of what is sent, 255 characters at most. Default: `gatepost`.
+    pub(super) service_name: Option<String>,
+}
+
+/// `telemetry.otlp`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Otlp {
+    /// The URL of the collector, `http://` or `https://`: with `grpc` without a path, with `http` without `/v1/traces`,
+    /// which is added.
+    pub(super) endpoint: String,
+    /// How the collector is spoken to. Default: `grpc`.
+    #[serde(default)]
+    pub(super) protocol: OtlpProtocol,
+    /// Headers of each batch, by name, and where the value of each is. Off loopback they need an `https://` endpoint.
+    /// Default: `{}`.
+    #[serde(default)]
+    pub(super) headers: BTreeMap<String, SecretSource>,
+    /// How many of the traces that begin at the gateway are recorded, from 0 to 1; of one that a caller began, its
+    /// `traceparent` says so. Default: `1`, all of them.
+    pub(super) sample_ratio: Option<f64>,
+    /// Until the collector has taken a batch, in seconds. Default: `10`.
+    pub(super) timeout_secs: Option<u64>,
+    /// A PEM file with the certificates to trust; for https. Default: the system's.
+    pub(super) ca: Option<String>,
+}
+
+/// `telemetry.otlp.protocol`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum OtlpProtocol {
+    /// OTLP/gRPC.
+    #[default]
+    Grpc,
+    /// OTLP/HTTP, with protobuf.
+    Http,
 }
 
 /// `drain`.

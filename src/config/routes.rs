@@ -370,7 +370,7 @@ fn upstream_url(text: &str, listen: Option<SocketAddr>) -> Result<UpstreamUrl, &
 }
 
 /// Whether `listen` is what answers at `authority`.
-fn is_own_listener(authority: &Authority, https: bool, listen: SocketAddr) -> bool {
+pub(super) fn is_own_listener(authority: &Authority, https: bool, listen: SocketAddr) -> bool {
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
     let port = authority.port_u16().unwrap_or(if https { 443 } else { 80 });
     let is_own = match host.parse::<IpAddr>() {

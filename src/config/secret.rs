@@ -1,17 +1,25 @@
 //! Secrets: read from a file or from the environment, here and nowhere else, and never printed. An error says where the
 //! secret should have been and what form it has, never what was found. What was read on the way is wiped.
 
+use std::ffi::OsString;
 use std::path::Path;
 
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use http::HeaderValue;
 use zeroize::Zeroizing;
 
 use crate::gateway::secret::{SecretKey, read_secret};
 
 /// No key that we read is longer, in any of its forms.
 const FILE_BYTES_MAX: usize = 1024;
+
+/// No value of a header is longer.
+const HEADER_BYTES_MAX: usize = 8 << 10;
+
+/// What the value of a header looks like.
+pub(super) const HEADER_FORMS: &str = "one line of visible ASCII, 8 KiB at most";
 
 /// What a key looks like.
 pub(super) const KEY_FORMS: &str =
@@ -29,10 +37,33 @@ pub(super) fn key_from_file(path: &Path) -> Result<SecretKey, String> {
 
 /// A key from the environment variable `name`, in one of the text forms.
 pub(super) fn key_from_env(name: &str) -> Result<SecretKey, String> {
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads secrets from the environment")]
-    let value = std::env::var_os(name).ok_or_else(|| "is not set".to_owned())?;
-    let value = Zeroizing::new(value.into_encoded_bytes());
+    let value = Zeroizing::new(variable(name)?.into_encoded_bytes());
     from_text(&value).ok_or_else(|| "does not hold a key (its content is not shown)".to_owned())
+}
+
+/// The value of a header from `path`.
+pub(super) fn header_from_file(path: &Path) -> Result<HeaderValue, String> {
+    header(&read_secret(path, HEADER_BYTES_MAX + 1).map_err(|error| format!("cannot be read ({error})"))?)
+}
+
+/// The value of a header from the environment variable `name`.
+pub(super) fn header_from_env(name: &str) -> Result<HeaderValue, String> {
+    header(&Zeroizing::new(variable(name)?.into_encoded_bytes()))
+}
+
+fn header(bytes: &[u8]) -> Result<HeaderValue, String> {
+    let text = bytes.trim_ascii_end();
+    let fits =
+        !text.is_empty() && text.len() <= HEADER_BYTES_MAX && text.iter().all(|byte| matches!(byte, b' '..=b'~'));
+    let value = fits.then(|| HeaderValue::from_bytes(text).ok()).flatten();
+    let mut value = value.ok_or_else(|| "does not hold the value of a header (its content is not shown)".to_owned())?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn variable(name: &str) -> Result<OsString, String> {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads secrets from the environment")]
+    std::env::var_os(name).ok_or_else(|| "is not set".to_owned())
 }
 
 /// Whether `text` is a key, and not the name of a place that holds one.
@@ -109,6 +140,22 @@ mod tests {
         assert_eq!(missing, "is not set");
         let wrong = key_from_env("CARGO_MANIFEST_DIR").expect_err("a path is no key");
         assert!(!wrong.contains('/'), "{wrong}");
+    }
+
+    #[test]
+    fn the_value_of_a_header_is_one_line_and_is_not_shown() {
+        let check = |bytes: &[u8], expect: Option<&str>| {
+            let value = header(bytes);
+            assert_eq!(value.as_ref().ok().map(|value| value.to_str().expect("ASCII")), expect);
+            assert!(!format!("{value:?}").contains("hunter2"), "{value:?}");
+        };
+        check(b"Bearer hunter2\n", Some("Bearer hunter2"));
+        check(b"hunter2", Some("hunter2"));
+        for refused in [&b""[..], b"\n", b"hunter2\r\nX-Other: 1", "hunter2ä".as_bytes(), &[b'a'; 8193]] {
+            check(refused, None);
+        }
+        assert_eq!(header_from_env("GATEPOST_NO_SUCH_VARIABLE").expect_err("not set"), "is not set");
+        assert!(header_from_env("CARGO_MANIFEST_DIR").is_ok());
     }
 
     #[test]

@@ -130,7 +130,8 @@ fn the_documented_defaults_are_those_of_the_types() {
         if let (Some((key, _)), Some(default)) = (field, default)
             && default.bytes().all(|b| b.is_ascii_digit())
         {
-            let written = FULL.lines().any(|line| line.trim().starts_with(&format!("{key}: {default} ")));
+            let written =
+                FULL.lines().any(|line| line.trim_start_matches([' ', '#']).starts_with(&format!("{key}: {default} ")));
             assert!(written, "{key}: {default}");
             compared += 1;
         }
@@ -138,7 +139,7 @@ fn the_documented_defaults_are_those_of_the_types() {
             default = None;
         }
     }
-    assert_eq!(compared, 27);
+    assert_eq!(compared, 28);
 }
 
 #[test]
@@ -193,7 +194,7 @@ fn top_level_values() {
 
 #[test]
 fn keys_of_later_versions_are_unknown() {
-    for key in ["admin", "telemetry"] {
+    for key in ["admin", "upstream"] {
         refused(&format!("{key}: {{}}"), "", key, "unknown key");
     }
     refused("", "rules: [{tools: [a], deny: true, when: x}]", "routes[0].rules[0].when", "unknown key");
@@ -649,4 +650,45 @@ proptest! {
     fn no_text_stops_it(text in "[-a-c:\\[\\]{}&*!|>'\"%@,?#~ \\n\\t]{0,60}") {
         prop_assert!(parse(&text, "test.yaml", Path::new("")).is_err());
     }
+}
+
+#[test]
+fn telemetry() {
+    let otlp = |of_it: &str| format!("telemetry:\n  otlp: {{endpoint: \"http://127.0.0.1:4317\"{of_it}}}");
+    let settings = |top: &str| accepted(top, "").telemetry;
+    assert_eq!(settings(""), None);
+    assert_eq!(settings("telemetry: {service_name: edge}"), None);
+    let default = settings(&otlp("")).expect("a collector");
+    assert_eq!((default.service_name.as_str(), default.sample_below), ("gatepost", 1 << 63));
+    assert_eq!((default.timeout, default.headers.len()), (std::time::Duration::from_secs(10), 0));
+    let ratio = |text: &str| settings(&otlp(&format!(", sample_ratio: {text}"))).expect("a collector").sample_below;
+    for (text, expect) in [
+        ("0", 0),
+        ("1", 1 << 63),
+        ("1.0", 1 << 63),
+        ("0.25", 1 << 61),
+        (".5", 1 << 62),
+        ("1e-3", 9_223_372_036_854_776),
+    ] {
+        assert_eq!(ratio(text), expect, "{text}");
+    }
+    let at = |of_it: &str, key: &str, found: &str| refused(&otlp(of_it), "", &format!("telemetry.otlp{key}"), found);
+    at(", sample_ratio: 1.5", ".sample_ratio", "1.5 is out of range");
+    at(", sample_ratio: -1", ".sample_ratio", "out of range");
+    at(", sample_ratio: .inf", ".sample_ratio", "out of range");
+    at(", sample_ratio: .nan", ".sample_ratio", "out of range");
+    at(", sample_ratio: \"0.5\"", ".sample_ratio", "is not a number");
+    at(", timeout_secs: 61", ".timeout_secs", "out of range");
+    at(", protocol: thrift", ".protocol", "not a known word");
+    at(", ca: Cargo.toml", ".ca", "plain http");
+    at(", headers: {authorization: {}}", ".headers.authorization", "one place");
+    at(", headers: {authorization: {env: GATEPOST_NO_SUCH_VARIABLE}}", ".headers.authorization.env", "is not set");
+    at(", headers: {authorization: {file: Cargo.toml}}", ".headers.authorization.file", "does not hold the value");
+    at(", headers: {content-type: {env: HOME}}", ".headers.content-type", "not accepted");
+    at(", headers: {\"a b\": {env: CARGO_PKG_NAME}}", ".headers.\"a b\"", "not accepted");
+    let held = settings(&otlp(", headers: {X-Tenant: {env: CARGO_PKG_NAME}}")).expect("a collector");
+    assert_eq!(held.headers["x-tenant"], "gatepost");
+    assert!(!format!("{:?}", held.headers).contains("gatepost"), "sensitive");
+    refused("telemetry: {service_name: \"\"}", "", "telemetry.service_name", "not accepted");
+    refused("telemetry: {otlp: {}}", "", "telemetry.otlp", "\"endpoint\" is missing");
 }

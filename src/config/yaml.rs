@@ -80,8 +80,11 @@ fn compare(node: &Node, value: &Value, path: &KeyPath, problems: &mut Vec<Proble
         (Shape::Scalar(text, plain), value) => match (Scalar::of(text, *plain), value) {
             (Scalar::Text, Value::String(read)) => read == text,
             (Scalar::Whole(number), Value::Number(read)) => read.as_u64() == Some(number),
-            // No key takes one: its type is refused next, with a better message.
-            (Scalar::OtherNumber, Value::Number(read)) => read.as_u64().is_none(),
+            (Scalar::OtherNumber, Value::Number(read)) => {
+                // `.inf` and `.nan` are no number that any key takes: refused next, with a better message.
+                let same = |number: f64| read.as_f64() == Some(number);
+                read.as_u64().is_none() && text.parse::<f64>().map_or(true, same)
+            }
             (Scalar::Bool(truth), Value::Bool(read)) => *read == truth,
             (Scalar::Nothing, Value::Null) => true,
             (_, _) => false,
@@ -101,7 +104,7 @@ fn compare(node: &Node, value: &Value, path: &KeyPath, problems: &mut Vec<Proble
         (_, _) => false,
     };
     if !agree {
-        let found = if path.is_under("sessions") {
+        let found = if path.may_be_secret() {
             "readers of YAML differ about what this is".to_owned()
         } else {
             format!("readers of YAML differ about what {} is", node.describe(&KeyPath::default()))
@@ -139,7 +142,7 @@ fn mismatch(tree: &Node, path: KeyPath, message: &str) -> Problem {
     }
     let place = tree.place(&path);
     // A secret that was written inline stays out of every message and every log.
-    let value = if path.is_under("sessions") { "this".to_owned() } else { tree.describe(&path) };
+    let value = if path.may_be_secret() { "this".to_owned() } else { tree.describe(&path) };
     if message.starts_with("unknown variant ") {
         let words = words_after_expected(message);
         return Problem::at(place, path, format!("{value} is not a known word"), one_of(words));
@@ -180,6 +183,7 @@ fn in_plain_words(expected: &str) -> &str {
     match expected {
         "a sequence" => "a list, such as [a, b]",
         "u64" | "u32" | "usize" => "a whole number, not in quotes",
+        "f64" => "a number, such as 0.1, not in quotes",
         "a boolean" => "true or false",
         "a string" => "a text; a number or a word such as `true` needs quotes to be one",
         "a map" => "a map of keys and values",

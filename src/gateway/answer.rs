@@ -19,6 +19,8 @@ use super::route::{Part, Route};
 use super::session::Owner;
 use super::settings::Transport;
 use super::stage::{Forwarded, Session};
+use super::telemetry::Stage;
+use super::trail::Trail;
 use crate::mcp::message::MessageId;
 use crate::mcp::revision::Revision;
 use crate::oauth::ids::Issuer;
@@ -26,7 +28,8 @@ use crate::rejection::{Failure, Rejection};
 
 impl Forwarded {
     /// The answer that the client gets.
-    pub async fn filter(self, gateway: &Gateway) -> Result<Answer, Rejection> {
+    pub async fn filter(self, gateway: &Gateway, trail: &mut Trail) -> Result<Answer, Rejection> {
+        trail.stage(Stage::Filter);
         let Self { route, part, principal, revision, session, asked, place, answer } = self;
         let (mut head, incoming) = answer.into_parts();
         let kind = Kind::of(&head.headers);

@@ -31,6 +31,8 @@ pub(super) fn between(before: &Gateway, now: &Gateway) -> String {
         ("timeouts", old.timeouts != new.timeouts),
         ("audit", old.audit != new.audit),
         ("drain", old.drain != new.drain),
+        // Its file with roots may have changed alone.
+        ("telemetry", before.telemetry != now.telemetry),
         ("trusted_proxies", old.trusted_proxies != new.trusted_proxies),
     ];
     let others: Vec<&str> = others.iter().filter(|(_, differs)| *differs).map(|(key, _)| *key).collect();

@@ -13,6 +13,7 @@ use super::places::Held;
 use super::route::{Part, Route};
 use super::session::Owner;
 use super::stage::{Authorized, Forwarded, Head, Inspected, Payload, Session};
+use super::telemetry::Stage;
 use super::trail::Trail;
 use crate::rejection::{Failure, Rejection};
 use crate::token::{ClaimPath, Principal};
@@ -27,11 +28,13 @@ impl Authorized {
             .count_operations(&principal, &route, &permits)
             .and_then(|()| place(gateway, &principal, &route, asked.lasts()))
             .map_err(|failure| Rejection::from(failure).answering(&asked))?;
+        trail.stage(Stage::Forward);
         let mut request = upstream_request(head, &route, &principal, session.as_ref(), gateway, &payload);
         if let Some(address) = &address {
             address.expect(&asked).map_err(|failure| Rejection::from(failure).answering(&asked))?;
             *request.uri_mut() = http::Uri::from(address.target.clone());
         }
+        trail.forwards(request.headers_mut(), &route.upstream_settings.authority);
         let sent = route.upstream.send(request).await;
         drop((payload, permits));
         let answer = sent.and_then(|answer| {

@@ -12,6 +12,7 @@ use super::respond;
 use super::route::{Part, malformed};
 use super::session::Owner;
 use super::stage::{Authenticated, Head, Inspected, Payload, Session};
+use super::telemetry::Stage;
 use super::trail::Trail;
 use crate::mcp::headers::{self, HeaderFault};
 use crate::mcp::message::{self, Malformed, ReadLimits};
@@ -24,6 +25,7 @@ use crate::token::Principal;
 impl Authenticated {
     /// Reads the body of a POST and says what it asks for; GET and DELETE have none.
     pub async fn inspect(self, gateway: &Gateway, trail: &mut Trail) -> Result<Inspected, Rejection> {
+        trail.stage(Stage::Inspect);
         let Self { route, principal, mut head, mut body } = self;
         let read = match head.method {
             Method::POST => read_post(&head, &mut body, gateway).await,
@@ -47,7 +49,7 @@ impl Authenticated {
             let operation = if head.method == Method::GET { Operation::OpenStream } else { Operation::EndSession };
             (revision, Asked::bodiless(operation))
         };
-        trail.trace(trace::trace_of(&head.headers));
+        trail.trace(&head.headers);
         trail.revision(revision);
         trail.asked(&asked);
         trail.arguments(&payload.bytes);

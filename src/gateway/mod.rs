@@ -26,6 +26,7 @@ pub mod settings;
 pub mod shutdown;
 pub mod stage;
 mod stream;
+pub mod telemetry;
 pub mod tls;
 pub mod trail;
 pub mod upstream;
@@ -46,6 +47,7 @@ use route::Table;
 use secret::SecretKey;
 use session::SessionSeal;
 use settings::{Limits, Settings, Timeouts};
+use telemetry::Telemetry;
 use tls::Contents;
 
 pub use serving::{Around, Prepared, Serving};
@@ -63,6 +65,7 @@ pub struct Gateway {
     bodies: BodyBudget,
     taken: Taken,
     audit: AuditSink,
+    telemetry: Option<Telemetry>,
     clock: Clock,
     limits: Limits,
     timeouts: Timeouts,
@@ -95,6 +98,12 @@ impl Gateway {
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Where spans go, if they go anywhere: for who must wait for the last of them, and who counts them.
+    #[must_use]
+    pub fn telemetry(&self) -> Option<&Telemetry> {
+        self.telemetry.as_ref()
     }
 
     /// What holds for connections that are accepted under it.

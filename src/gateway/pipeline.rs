@@ -60,6 +60,7 @@ impl Gateway {
         let room = self.audit.room().await;
         let mut trail = Trail::begin(self.audit.clone(), peer, request.method());
         let (parts, body) = request.into_parts();
+        trail.traced(self.telemetry.as_ref().and_then(|telemetry| telemetry.begin(&parts, peer)));
         let mut reply = Reply { route: None, document_of: None, origin: None, version: parts.version };
         if let Err(failure) = room {
             trail.unrecorded();
@@ -77,6 +78,7 @@ impl Gateway {
                 return reply.refuse(&failure.into(), trail);
             }
         };
+        trail.path(parts.uri.path());
         match surface {
             Surface::Document(json) => reply.public("metadata", respond::document(&parts.method, json), trail, around),
             Surface::DocumentOptions => reply.public("preflight", cors::public_preflight(), trail, around),
@@ -110,7 +112,7 @@ impl Gateway {
         let inspected = authenticated.inspect(self, trail).await?; // the body is read once
         let authorized = inspected.authorize(trail)?; // pure
         let forwarded = authorized.forward(self, trail).await?;
-        let mut answer = forwarded.filter(self).await?;
+        let mut answer = forwarded.filter(self, trail).await?;
         // A stream that lasts has its place among those of its principal.
         answer.under_way = answer.lives.is_none().then_some(under_way);
         Ok(answer)

@@ -21,6 +21,7 @@ use super::secret::SecretKey;
 use super::session::{self, SessionSeal};
 use super::settings::{Settings, Tls};
 use super::shutdown::Shutdown;
+use super::telemetry::Exporter;
 use super::tls::{self, Contents};
 use super::{Gateway, Taken, TlsEnd};
 use crate::oauth::ids::Issuer;
@@ -49,6 +50,7 @@ pub struct Prepared {
     table: Table,
     sessions: SessionSeal,
     own_session_key: SecretKey,
+    exporter: Option<Exporter>,
     tls: Option<TlsEnd>,
 }
 
@@ -75,7 +77,9 @@ impl Prepared {
         let table = Table::new(&settings, before.map(|before| &before.table))?;
         let own_session_key = before.map_or_else(session::random_key, |before| Ok(before.own_session_key.clone()))?;
         let sessions = SessionSeal::new(&settings.session_keys, &own_session_key)?;
-        Ok(Self { settings, table, sessions, own_session_key, tls })
+        let exporting = before.and_then(Gateway::telemetry);
+        let exporter = settings.telemetry.as_ref().map(|telemetry| Exporter::new(telemetry, exporting)).transpose()?;
+        Ok(Self { settings, table, sessions, own_session_key, exporter, tls })
     }
 
     /// Starts fetching keys. Must be called within a tokio runtime.
@@ -90,7 +94,7 @@ impl Prepared {
             Taken::default(),
             audit,
             clock,
-        );
+        )?;
         let terms = watch::Sender::new(Arc::new(gateway.terms()));
         Ok(Serving { current: watch::Sender::new(Arc::new(gateway)), terms, reloads: Arc::default() })
     }
@@ -103,9 +107,9 @@ impl Prepared {
         taken: Taken,
         audit: AuditSink,
         clock: Clock,
-    ) -> Gateway {
-        let Self { settings, table, sessions, own_session_key, tls } = self;
-        Gateway {
+    ) -> Result<Gateway, String> {
+        let Self { settings, table, sessions, own_session_key, exporter, tls } = self;
+        Ok(Gateway {
             table,
             tokens,
             sessions,
@@ -114,6 +118,7 @@ impl Prepared {
             bodies,
             taken,
             audit,
+            telemetry: exporter.map(Exporter::start).transpose()?,
             clock,
             limits: settings.limits,
             timeouts: settings.timeouts,
@@ -121,7 +126,7 @@ impl Prepared {
             public_https: settings.public_url.is_https(),
             tls,
             settings,
-        }
+        })
     }
 }
 
@@ -180,7 +185,7 @@ impl Serving {
             before.taken.clone(),
             before.audit.with_outputs(&audit)?,
             before.clock.clone(),
-        );
+        )?;
         gateway.tokens.read_key_files();
         self.terms.send_replace(Arc::new(gateway.terms()));
         self.current.send_replace(Arc::new(gateway));

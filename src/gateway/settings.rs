@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderName;
 use http::uri::{Authority, PathAndQuery};
+use http::{HeaderMap, HeaderName, Uri};
 use ipnet::IpNet;
 
 use super::secret::SecretKey;
@@ -45,6 +45,36 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// The audit log.
     pub audit: AuditSettings,
+    /// Where spans go; `None`: nowhere.
+    pub telemetry: Option<Telemetry>,
+}
+
+/// Where spans go, and which.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Telemetry {
+    /// `service.name` of the resource.
+    pub service_name: String,
+    /// The whole URL that batches are posted to.
+    pub endpoint: Uri,
+    /// How.
+    pub protocol: OtlpProtocol,
+    /// Headers of each batch; their values are sensitive.
+    pub headers: HeaderMap,
+    /// A trace that begins here is recorded if 63 bits of its id are below: 0 records none, 2⁶³ all.
+    pub sample_below: u64,
+    /// For a batch, from connecting to the answer.
+    pub timeout: Duration,
+    /// PEM bundle to trust instead of the system's roots.
+    pub ca: Option<PathBuf>,
+}
+
+/// The two transports of OTLP that are spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OtlpProtocol {
+    /// gRPC.
+    Grpc,
+    /// Protobuf over HTTP/1.1.
+    Http,
 }
 
 /// How the listener speaks.

@@ -55,6 +55,7 @@ use super::listener::Peer;
 use super::places::Held;
 use super::respond;
 use super::route::{Part, Route};
+use super::telemetry::Stage;
 use super::trail::Trail;
 use crate::mcp::operation::Asked;
 use crate::mcp::revision::Revision;
@@ -152,6 +153,7 @@ pub struct Session {
 impl Routed {
     /// Takes the access token out of the head and validates it for this route.
     pub async fn authenticate(mut self, gateway: &Gateway, trail: &mut Trail) -> Result<Authenticated, Rejection> {
+        trail.stage(Stage::Authenticate);
         let counted = match self.principal(gateway, trail).await {
             Ok(principal) => {
                 trail.principal(&principal);
@@ -190,6 +192,7 @@ impl Inspected {
     /// Asks policy about each message; one that is refused refuses all. The permits stay with the request that they were
     /// given for.
     pub fn authorize(self, trail: &mut Trail) -> Result<Authorized, Rejection> {
+        trail.stage(Stage::Authorize);
         let (policy, held) = (&self.route.policy, self.principal.scopes());
         let decided = policy.decide_each(held, self.asked.each().iter().map(|ask| &ask.operation));
         trail.decided(&decided);

@@ -5,16 +5,20 @@ mod record;
 
 use std::time::Instant;
 
-use http::StatusCode;
+use http::uri::Authority;
+use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 
-use self::record::{Arguments, Caller, Part, Record, TokenName, cut};
+pub(super) use self::record::cut;
+use self::record::{Arguments, Caller, Part, Record, TokenName};
 
 use super::audit::AuditSink;
 use super::listener::Peer;
+use super::telemetry::{Stage, Trace, attribute};
 use crate::mcp::arguments;
 use crate::mcp::operation::{Ask, Asked};
 use crate::mcp::revision::Revision;
+use crate::mcp::trace;
 use crate::oauth::scope::ScopeSet;
 use crate::policy::Permit;
 use crate::rejection::{Cause, Denial, Failure, Rejection, RuleId};
@@ -29,6 +33,8 @@ pub struct Trail {
     written: bool,
     /// Whether there is room for the record; without it none is kept.
     recorded: bool,
+    /// The same request as spans, where traces are exported.
+    trace: Option<Box<Trace>>,
 }
 
 /// How an answer's body ended.
@@ -64,12 +70,39 @@ impl Trail {
             decision: "refused",
             ..Record::default()
         };
-        Self { record, started: Instant::now(), sink, written: false, recorded: true }
+        Self { record, started: Instant::now(), sink, written: false, recorded: true, trace: None }
     }
 
     /// There is no room for a record of this request, which is refused for that. It is counted instead.
     pub fn unrecorded(&mut self) {
         self.recorded = false;
+    }
+
+    /// The request leaves spans, too.
+    pub(super) fn traced(&mut self, trace: Option<Trace>) {
+        self.record.trace_id = trace.as_ref().map(Trace::id);
+        self.trace = trace.map(Box::new);
+    }
+
+    /// The path that was asked for, which is one of the file's.
+    pub(super) fn path(&mut self, path: &str) {
+        self.in_trace(|trace| trace.http_route(path));
+    }
+
+    /// A stage begins, and the one before has ended.
+    pub(super) fn stage(&mut self, stage: Stage) {
+        self.in_trace(|trace| trace.stage(stage));
+    }
+
+    /// The request goes to this server with these headers: they say which span it is part of.
+    pub(super) fn forwards(&mut self, headers: &mut HeaderMap, server: &Authority) {
+        self.in_trace(|trace| trace.carry(headers, server));
+    }
+
+    fn in_trace(&mut self, note: impl FnOnce(&mut Trace)) {
+        if let Some(trace) = &mut self.trace {
+            note(trace);
+        }
     }
 
     /// The route that the path selected.
@@ -106,9 +139,13 @@ impl Trail {
         self.record.bytes_in = bytes as u64;
     }
 
-    /// The trace that the request belongs to.
-    pub fn trace(&mut self, trace_id: Option<&str>) {
-        self.record.trace_id = trace_id.map(str::to_owned);
+    /// The trace that the request belongs to, by the headers that it would be sent on with.
+    pub fn trace(&mut self, headers: &HeaderMap) {
+        self.in_trace(|trace| trace.join(headers));
+        self.record.trace_id = match &self.trace {
+            Some(trace) => Some(trace.id()),
+            None => trace::parent_of(headers).map(|parent| trace::written(parent.trace_id)),
+        };
     }
 
     /// The revision that the request names.
@@ -118,6 +155,7 @@ impl Trail {
 
     /// What the request asks for.
     pub fn asked(&mut self, asked: &Asked) {
+        self.in_trace(|trace| trace.asked(asked));
         let words = |ask: &Ask| (cut(ask.operation.method()), ask.operation.name().map(|name| cut(&name)));
         match asked {
             Asked::One(ask) => {
@@ -183,11 +221,13 @@ impl Trail {
     /// The status of the server's answer.
     pub fn upstream_status(&mut self, status: StatusCode) {
         self.record.upstream_status = Some(status.as_u16());
+        self.in_trace(|trace| trace.upstream_status(status));
     }
 
     /// The request is refused, or failed on the way.
     pub fn rejected(&mut self, rejection: &Rejection) {
         self.record.reason = Some(rejection.reason());
+        self.in_trace(|trace| trace.rejected(rejection));
         let detail = rejection.detail();
         self.record.detail = (!detail.is_empty()).then(|| cut(&detail));
         match &rejection.cause {
@@ -211,6 +251,7 @@ impl Trail {
     /// The status of our answer.
     pub fn status(&mut self, status: StatusCode) {
         self.record.status = status.as_u16();
+        self.in_trace(Trace::end_stages);
     }
 
     /// A stream begins: writes `opened`, with the decision, before its first byte. What follows is `closed`.
@@ -234,6 +275,9 @@ impl Trail {
     fn end(&mut self, end: End) {
         self.record.end = Some(end);
         self.write();
+        if let Some(trace) = self.trace.take() {
+            self.record.describe(*trace, end);
+        }
     }
 
     fn write(&mut self) {
@@ -244,6 +288,59 @@ impl Trail {
         self.record.duration_ms = (self.started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
         self.record.time = humantime::format_rfc3339_millis(clock::wall_time()).to_string();
         self.sink.write(self.record.to_line());
+    }
+}
+
+impl Record {
+    /// What the record says, as attributes of the request's span.
+    fn describe(&self, mut trace: Trace, end: End) {
+        trace.fact(attribute::GATEPOST_REQUEST_ID, self.request_id.clone());
+        trace.fact(attribute::SURFACE, self.surface);
+        trace.fact(attribute::DECISION, self.decision);
+        if self.status > 0 {
+            trace.fact(attribute::HTTP_STATUS, self.status);
+        }
+        let caller = self.principal.as_ref();
+        let texts = [
+            (attribute::ROUTE, self.route.as_ref()),
+            (attribute::RULE, self.rule.as_ref()),
+            (attribute::SUBJECT, caller.and_then(|caller| caller.subject.as_ref())),
+            (attribute::CLIENT, caller.and_then(|caller| caller.client.as_ref())),
+        ];
+        let words = [
+            (attribute::REVISION, self.revision),
+            (attribute::REASON, self.reason),
+            (attribute::WOULD_DENY, self.would_deny),
+            (attribute::END, end.word()),
+        ];
+        for (key, text) in texts {
+            if let Some(text) = text {
+                trace.fact(key, text.clone());
+            }
+        }
+        for (key, word) in words {
+            if let Some(word) = word {
+                trace.fact(key, word);
+            }
+        }
+        if end == End::UpstreamCut {
+            trace.broke("upstream_cut");
+        }
+        trace.finish(self.decision == "allowed");
+    }
+}
+
+impl End {
+    /// The word for an end before the end.
+    fn word(self) -> Option<&'static str> {
+        match self {
+            Self::Complete => None,
+            Self::ClientGone => Some("client_gone"),
+            Self::UpstreamCut => Some("upstream_cut"),
+            Self::TokenExpired => Some("token_expired"),
+            Self::ShuttingDown => Some("shutting_down"),
+            Self::Reloaded => Some("reloaded"),
+        }
     }
 }
 

@@ -53,4 +53,6 @@ mod tidy; // the shape of the source
 #[cfg(test)]
 mod tls; // https on both sides
 #[cfg(test)]
-mod tools; // calls, lists, headers: the main job
+mod tools;
+#[cfg(test)]
+mod traces; // spans at a collector, and the context of a trace in and out // calls, lists, headers: the main job

@@ -212,7 +212,7 @@ fn escaped(json: &str) -> String {
 }
 
 /// The beginning of a text of a client's.
-pub(super) fn cut(text: &str) -> String {
+pub(in crate::gateway) fn cut(text: &str) -> String {
     text.chars().take(TEXT_CHARS_MAX).collect()
 }
 

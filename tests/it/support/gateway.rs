@@ -12,6 +12,7 @@ use gatepost::config;
 use gatepost::gateway::audit::AuditSink;
 use gatepost::gateway::reload::Loaded;
 use gatepost::gateway::shutdown::{Shutdown, Trigger};
+use gatepost::gateway::telemetry::Telemetry;
 use gatepost::gateway::{Prepared, Serving};
 use gatepost::token::clock::Clock;
 use serde_json::{Value, json};
@@ -119,6 +120,11 @@ impl World {
     /// The gateway.
     pub(crate) fn serving(&self) -> &Serving {
         self.serving.as_ref().unwrap()
+    }
+
+    /// Where spans go, by the file that is in force.
+    pub(crate) fn telemetry(&self) -> Option<Telemetry> {
+        self.serving().current().telemetry().cloned()
     }
 
     /// Waits until the issuer's keys are usable.

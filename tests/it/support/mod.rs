@@ -3,6 +3,7 @@
 
 pub(crate) mod authorization_server;
 pub(crate) mod client;
+pub(crate) mod collector;
 pub(crate) mod gateway;
 pub(crate) mod mcp_server;
 pub(crate) mod port;
