@@ -272,7 +272,7 @@ async function openExtra(tokens) {
     end: async () => {
       const began = performance.now();
       const answer = await Promise.race([stream, sleep(10_000)]);
-      if (!answer) throw new Error('a stream outlives its route');
+      if (!answer) throw new Error(`a stream outlives its route\n${log.slice(-12).join('\n')}`);
       count(own.answers, words(answer));
       return { said: words(answer), millis: performance.now() - began };
     },
