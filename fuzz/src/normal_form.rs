@@ -46,6 +46,7 @@ fn is_normal(uri: &str) -> bool {
     // The pattern makes the normal form matter.
     static POLICY: LazyLock<Policy> = LazyLock::new(|| {
         let rule = |pattern: &str, effect| Rule {
+            line: 0,
             target: Target::Resources(vec![Pattern::parse(pattern, Dialect::Uri).expect("a pattern")]),
             effect,
             enforced: false,

@@ -48,7 +48,9 @@ pub(super) fn rules(written: &[raw::Rule], list: &KeyPath, checks: &mut Checks<'
         let target = target(rule, &path, &mut earlier, checks);
         let effect = effect(rule, &path, checks);
         match (target.zip(effect), &mut rules) {
-            (Some((target, effect)), Some(rules)) => rules.push(Rule { target, effect, enforced: rule.mode.is_some() }),
+            (Some((target, effect)), Some(rules)) => {
+                rules.push(Rule { target, effect, enforced: rule.mode.is_some(), line: checks.line(&path) });
+            }
             (Some(_), None) => {}
             (None, _) => rules = None,
         }

@@ -104,7 +104,11 @@ fn the_full_example_is_at_the_defaults() {
          /github/mcp\n    upstream: http://127.0.0.1:3000/mcp\n    rules:{rules}\n"
     );
     let (full, bare) = (read(FULL).expect("full"), read(&bare).expect("bare"));
-    assert_eq!(format!("{full:#?}"), format!("{bare:#?}"));
+    let meaning = |settings: &Settings| -> String {
+        let text = format!("{settings:#?}");
+        text.split_inclusive('\n').filter(|line| !line.trim_start().starts_with("line: ")).collect()
+    };
+    assert_eq!(meaning(&full), meaning(&bare), "all but where rules stand");
     assert_eq!(full.limits, crate::gateway::settings::Limits::default());
     assert_eq!(full.timeouts, crate::gateway::settings::Timeouts::default());
 }
@@ -185,7 +189,7 @@ fn top_level_values() {
 
 #[test]
 fn keys_of_later_versions_are_unknown() {
-    for key in ["admin", "drain", "audit", "telemetry"] {
+    for key in ["drain", "audit", "telemetry"] {
         refused(&format!("{key}: {{}}"), "", key, "unknown key");
     }
     refused("", "rules: [{tools: [a], deny: true, when: x}]", "routes[0].rules[0].when", "unknown key");

@@ -21,6 +21,7 @@ fn rule(text: &str) -> Rule {
     let patterns = |dialect| names.split(' ').map(|name| Pattern::parse(name, dialect).unwrap()).collect();
     let templates = |text: &str| text.split_whitespace().map(|scope| ScopeTemplate::parse(scope).unwrap()).collect();
     Rule {
+        line: 0,
         target: match kind {
             "tools" => Target::Tools(patterns(Dialect::Name)),
             "prompts" => Target::Prompts(patterns(Dialect::Name)),
