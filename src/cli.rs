@@ -2,7 +2,6 @@
 //! that cannot be used; with 78 no socket was opened.
 
 use std::io::{IsTerminal as _, Write as _};
-#[cfg(feature = "demo")]
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,10 +13,10 @@ use gatepost::config;
 #[cfg(feature = "demo")]
 use gatepost::demo;
 use gatepost::gateway::audit::AuditSink;
-use gatepost::gateway::listener;
 use gatepost::gateway::settings::{RouteSettings, Settings, Tls, Transport, UpstreamSettings};
 use gatepost::gateway::shutdown::Shutdown;
 use gatepost::gateway::{Gateway, Prepared};
+use gatepost::gateway::{admin, listener};
 use gatepost::oauth::ids::Issuer;
 use gatepost::token::clock::Clock;
 use tokio::net::TcpListener;
@@ -173,7 +172,8 @@ fn serve(path: &Path, settings: Settings) -> ExitCode {
     if let Some(threads) = settings.threads {
         runtime.worker_threads(threads);
     }
-    let (listen, summary, warnings) = (settings.listen, summary(path, &settings), warnings(&settings));
+    let (listen, admin, summary, warnings) =
+        (settings.listen, settings.admin, summary(path, &settings), warnings(&settings));
     let prepared = match Prepared::new(settings) {
         Ok(prepared) => prepared,
         Err(error) => return unusable(path, &error),
@@ -182,14 +182,17 @@ fn serve(path: &Path, settings: Settings) -> ExitCode {
         let audit = AuditSink::start(std::io::stdout())?;
         let served = runtime.block_on(async {
             let gateway = Arc::new(prepared.start(audit.clone(), Clock::system())?);
-            let listener = listener::bind(listen).map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+            let bind = |address: SocketAddr| {
+                listener::bind(address).map_err(|error| format!("cannot listen on {address}: {error}"))
+            };
+            let (listener, admin) = (bind(listen)?, admin.map(bind).transpose()?);
             for line in summary.lines() {
                 tracing::info!("{line}");
             }
             for warning in warnings {
                 tracing::warn!("{warning}");
             }
-            until_signalled(gateway, listener).await
+            until_signalled(gateway, listener, admin).await
         });
         runtime.shutdown_timeout(Duration::from_secs(1));
         // Only now: requests that were cut wrote their records as the runtime dropped them.
@@ -205,9 +208,18 @@ fn serve(path: &Path, settings: Settings) -> ExitCode {
     }
 }
 
-/// Serves until SIGTERM or SIGINT; then requests under way have `GRACE` to end.
-async fn until_signalled(gateway: Arc<Gateway>, listener: TcpListener) -> Result<(), String> {
+/// Serves until SIGTERM or SIGINT; then requests under way have `GRACE` to end. Operators are answered to the last.
+async fn until_signalled(
+    gateway: Arc<Gateway>,
+    listener: TcpListener,
+    admin: Option<TcpListener>,
+) -> Result<(), String> {
     let (trigger, shutdown) = Shutdown::new();
+    let (_until_the_end, end) = Shutdown::new();
+    if let Some(listener) = admin {
+        let current = Arc::clone(&gateway);
+        tokio::spawn(admin::serve(listener, move || Arc::clone(&current), shutdown.clone(), end));
+    }
     let catch = |kind| signal(kind).map_err(|error| format!("cannot catch signals: {error}"));
     let (mut terminate, mut interrupt) = (catch(SignalKind::terminate())?, catch(SignalKind::interrupt())?);
     let mut serving = tokio::spawn(gateway.serve(listener, shutdown));
@@ -232,6 +244,7 @@ fn summary(path: &Path, settings: &Settings) -> String {
         Tls::Files { .. } => "https",
     };
     let mut lines = vec![format!("{}: ok; listen {} ({scheme})", path.display(), settings.listen)];
+    lines.extend(settings.admin.map(|admin| format!("admin: http://{admin}")));
     for route in &settings.routes {
         let UpstreamSettings { https, authority, path, .. } = &route.upstream;
         let upstream = format!("{}://{authority}{path}", if *https { "https" } else { "http" });
@@ -251,7 +264,12 @@ fn warnings(settings: &Settings) -> Vec<String> {
         let name = Arc::clone(&route.name);
         route.policy.warnings().into_iter().map(move |warning| format!("route {name}: {warning}"))
     };
-    settings.routes.iter().flat_map(of_route).collect()
+    let open = settings.admin.filter(|admin| !admin.ip().is_loopback()).map(|admin| {
+        format!(
+            "admin: whoever reaches {admin} is shown policy, decisions and who made them, and nothing asks who that is"
+        )
+    });
+    open.into_iter().chain(settings.routes.iter().flat_map(of_route)).collect()
 }
 
 fn start_logs(format: LogFormat, level: LevelFilter) {

@@ -19,6 +19,7 @@ use super::route::Part;
 use super::session::Owner;
 use super::settings::Transport;
 use super::stage::{Forwarded, Session};
+use crate::mcp::listing::Entry;
 use crate::mcp::message::MessageId;
 use crate::rejection::{Failure, Rejection};
 
@@ -37,7 +38,13 @@ impl Forwarded {
         let shows = route.policy.filters_lists().then(|| -> Shows {
             let policy_of = Arc::clone(&route);
             let scopes = principal.scopes().clone();
-            Arc::new(move |entry| policy_of.policy.shows(&scopes, entry))
+            let meter = Arc::clone(gateway.meters.of(&route.name));
+            Arc::new(move |entry, json| {
+                if let Entry::Tool(name) = entry {
+                    meter.described(name, json);
+                }
+                policy_of.policy.shows(&scopes, entry)
+            })
         });
         let upstream = &route.upstream_settings;
         let mut awaited = None;

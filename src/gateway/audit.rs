@@ -25,6 +25,28 @@ struct Backlog {
     records: AtomicUsize,
     bytes: AtomicUsize,
     shrinks: Notify,
+    written: AtomicU64,
+    lost: AtomicU64,
+}
+
+/// What has become of the records so far.
+#[derive(Debug, Clone)]
+pub struct AuditStats {
+    /// Of each output.
+    pub outputs: Vec<OutputStats>,
+}
+
+/// What has become of the records for one output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutputStats {
+    /// `stdout`.
+    pub output: &'static str,
+    /// Records that wait to be written.
+    pub queued: usize,
+    /// Records written.
+    pub written: u64,
+    /// Records that were not kept.
+    pub dropped: u64,
 }
 
 enum Entry {
@@ -60,7 +82,7 @@ impl AuditSink {
         loop {
             // Made before the look at the number, so that a change after the look wakes it.
             let shrinks = self.backlog.shrinks.notified();
-            let Backlog { records, bytes, shrinks: _ } = &*self.backlog;
+            let Backlog { records, bytes, .. } = &*self.backlog;
             if records.load(Ordering::SeqCst) < QUEUE_RECORDS_MAX && bytes.load(Ordering::SeqCst) < QUEUE_BYTES_MAX {
                 return;
             }
@@ -73,8 +95,22 @@ impl AuditSink {
         self.backlog.records.fetch_add(1, Ordering::SeqCst);
         self.backlog.bytes.fetch_add(record.len(), Ordering::SeqCst);
         if self.queue.send(Entry::Record(record)).is_err() {
+            self.backlog.lost.fetch_add(1, Ordering::Relaxed);
             tracing::error!("an audit record was lost: its writer is gone");
         }
+    }
+
+    /// What has become of the records so far.
+    #[must_use]
+    pub fn stats(&self) -> AuditStats {
+        let Backlog { records, written, lost, .. } = &*self.backlog;
+        let stdout = OutputStats {
+            output: "stdout",
+            queued: records.load(Ordering::SeqCst),
+            written: written.load(Ordering::Relaxed),
+            dropped: lost.load(Ordering::Relaxed),
+        };
+        AuditStats { outputs: vec![stdout] }
     }
 
     /// Waits until all that was queued is written, two seconds at most.
@@ -113,7 +149,10 @@ fn write_all(entries: &Receiver<Entry>, backlog: &Backlog, writer: impl Write) {
             Ok(Entry::Record(mut line)) => {
                 let bytes = line.len();
                 line.push(b'\n');
-                report(writer.write_all(&line));
+                let outcome = writer.write_all(&line);
+                let count = if outcome.is_ok() { &backlog.written } else { &backlog.lost };
+                count.fetch_add(1, Ordering::Relaxed);
+                report(outcome);
                 backlog.records.fetch_sub(1, Ordering::SeqCst);
                 backlog.bytes.fetch_sub(bytes, Ordering::SeqCst);
                 backlog.shrinks.notify_waiters();
@@ -137,7 +176,7 @@ fn report(outcome: std::io::Result<()>) {
 }
 
 /// Records that may wait for the writer before new requests wait too.
-const QUEUE_RECORDS_MAX: usize = 4096;
+pub(super) const QUEUE_RECORDS_MAX: usize = 4096;
 
 /// Their bytes: the record of a batch may be long.
 const QUEUE_BYTES_MAX: usize = 32 << 20;

@@ -49,6 +49,12 @@ impl BodyBudget {
         Self(Arc::new(Semaphore::new(bytes_max.min(Semaphore::MAX_PERMITS))))
     }
 
+    /// How many bytes are claimed now, of a budget of `bytes_max`.
+    #[must_use]
+    pub fn in_use(&self, bytes_max: usize) -> usize {
+        bytes_max.min(Semaphore::MAX_PERMITS).saturating_sub(self.0.available_permits())
+    }
+
     /// Reads like [`read_limited`], and claims the bytes from the budget before it keeps them.
     ///
     /// They are claimed as they arrive, not by Content-Length: a client that announces much and sends nothing must not

@@ -32,6 +32,7 @@ impl Authorized {
             address.expect(&asked).map_err(|failure| Rejection::from(failure).answering(&asked))?;
             *request.uri_mut() = http::Uri::from(address.target.clone());
         }
+        trail.sending();
         let sent = route.upstream.send(request).await;
         drop((payload, permits));
         let answer = sent.and_then(|answer| {

@@ -26,7 +26,10 @@ impl Authenticated {
     pub async fn inspect(self, gateway: &Gateway, trail: &mut Trail) -> Result<Inspected, Rejection> {
         let Self { route, principal, mut head, mut body } = self;
         let read = match head.method {
-            Method::POST => read_post(&head, &mut body, gateway).await,
+            Method::POST => {
+                trail.reading();
+                read_post(&head, &mut body, gateway).await
+            }
             _ => Ok(Payload { bytes: Bytes::new(), _budget: None }),
         };
         let payload = match read {

@@ -1,6 +1,7 @@
 //! The shell that does IO: listeners, the pipeline, forwarding, streams. It decides nothing that `token` and `policy`
 //! decide, and knows no file format.
 
+pub mod admin;
 pub mod answer;
 pub mod audit;
 pub mod body;
@@ -13,7 +14,10 @@ mod inspect;
 mod keep_alive;
 mod lasting;
 pub mod listener;
+pub mod metrics;
 mod pipeline;
+mod recent;
+pub mod reloads;
 mod respond;
 pub mod route;
 pub mod session;
@@ -28,15 +32,18 @@ pub mod upstream;
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use prometheus::IntGauge;
 use tokio::net::TcpListener;
 
 use crate::token::Validator;
 use crate::token::clock::Clock;
+use admin::Described;
 use audit::AuditSink;
 use body::BodyBudget;
 use fetch::HttpFetch;
 use http_sse::Streams;
 use lasting::Lasting;
+use metrics::{Meters, Metrics};
 use route::Table;
 use session::SessionSeal;
 use settings::{Limits, Settings, Timeouts, Tls};
@@ -51,6 +58,9 @@ pub struct Gateway {
     bodies: BodyBudget,
     lasting: Lasting,
     audit: AuditSink,
+    /// Of this file's routes, as parts of the metrics of the process.
+    meters: Arc<Meters>,
+    described: Described,
     clock: Clock,
     limits: Limits,
     timeouts: Timeouts,
@@ -83,6 +93,12 @@ impl Prepared {
     /// Starts fetching keys. Must be called within a tokio runtime.
     pub fn start(self, audit: AuditSink, clock: Clock) -> Result<Gateway, String> {
         let Self { settings, table, sessions, tls } = self;
+        let described = Described::new(&settings);
+        let metrics = Metrics::new()?;
+        if settings.admin.is_some() {
+            metrics.recent().keep();
+        }
+        let meters = Arc::new(Meters::new(Arc::new(metrics), &settings.routes));
         let tokens = Validator::start(
             settings.authorization_servers,
             Arc::new(HttpFetch::new()?),
@@ -97,6 +113,8 @@ impl Prepared {
             bodies: BodyBudget::new(settings.limits.bodies_in_flight_bytes_max),
             lasting: Lasting::new(settings.limits.streams_per_principal_max),
             audit,
+            meters,
+            described,
             clock,
             limits: settings.limits,
             timeouts: settings.timeouts,
@@ -108,14 +126,49 @@ impl Prepared {
 }
 
 impl Gateway {
+    /// What is counted, in the life of the process.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        self.meters.metrics()
+    }
+
     /// Serves on `listener` until `shutdown`, and then until the requests under way have ended.
     pub async fn serve(self: Arc<Self>, listener: TcpListener, shutdown: Shutdown) {
         let (tls, limits, timeouts) = (self.tls.clone(), self.limits, self.timeouts);
         let stopping = shutdown.clone();
+        let open = Open::none(self.meters.metrics().connections().clone());
         let service = move |request, peer| {
+            let _counted = &open;
             let (gateway, stopping) = (Arc::clone(&self), stopping.clone());
             async move { gateway.handle(request, peer, &stopping).await }
         };
         listener::serve(listener, tls, limits, timeouts, shutdown, service).await;
+    }
+}
+
+/// Counts connections: the listener clones the service for each, and drops it with it.
+struct Open {
+    gauge: IntGauge,
+    counts: bool,
+}
+
+impl Open {
+    fn none(gauge: IntGauge) -> Self {
+        Self { gauge, counts: false }
+    }
+}
+
+impl Clone for Open {
+    fn clone(&self) -> Self {
+        self.gauge.inc();
+        Self { gauge: self.gauge.clone(), counts: true }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if self.counts {
+            self.gauge.dec();
+        }
     }
 }

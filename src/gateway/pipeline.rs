@@ -48,6 +48,7 @@ impl Gateway {
         let mut answered = pin!(self.answer(request, peer, shutdown));
         std::future::poll_fn(|context| {
             std::panic::catch_unwind(AssertUnwindSafe(|| answered.as_mut().poll(context))).unwrap_or_else(|_| {
+                self.meters.metrics().panicked();
                 tracing::error!("a request ended in a panic: please report this");
                 Poll::Ready(respond::rejection(&Failure::Internal { detail: "panic" }.into(), None))
             })
@@ -57,7 +58,7 @@ impl Gateway {
 
     async fn answer(&self, request: Request<Incoming>, peer: Peer, shutdown: &Shutdown) -> Response<Body> {
         self.audit.room().await;
-        let mut trail = Trail::begin(self.audit.clone(), peer, request.method());
+        let mut trail = Trail::begin(self.audit.clone(), Arc::clone(&self.meters), peer, request.method());
         let (parts, body) = request.into_parts();
         let mut reply = Reply { route: None, document_of: None, origin: None, version: parts.version };
         let surface = match self.surface(&parts, &body, &mut reply) {

@@ -20,6 +20,8 @@ use crate::token::{ClaimPath, IssuerSettings};
 pub struct Settings {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Where operators look: health, metrics, the status page; `None`: nowhere.
+    pub admin: Option<SocketAddr>,
     /// How.
     pub tls: Tls,
     /// How clients reach us.

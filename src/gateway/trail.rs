@@ -1,6 +1,7 @@
 //! What is recorded of a request, for its one audit record. Write-only: stages note facts here, and no stage can read
 //! one back and decide by it. A record never holds a token, a body or an argument.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use http::StatusCode;
@@ -8,6 +9,8 @@ use serde::Serialize;
 
 use super::audit::AuditSink;
 use super::listener::Peer;
+use super::metrics::{Meters, Tally};
+use super::recent::Decided;
 use crate::mcp::operation::{Ask, Asked};
 use crate::mcp::revision::Revision;
 use crate::oauth::scope::ScopeSet;
@@ -21,6 +24,7 @@ pub struct Trail {
     record: Record,
     started: Instant,
     sink: AuditSink,
+    tally: Tally,
     written: bool,
 }
 
@@ -123,7 +127,7 @@ struct Caller {
 impl Trail {
     /// Starts the record of a request.
     #[must_use]
-    pub fn begin(sink: AuditSink, peer: Peer, http_method: &http::Method) -> Self {
+    pub(super) fn begin(sink: AuditSink, meters: Arc<Meters>, peer: Peer, http_method: &http::Method) -> Self {
         let record = Record {
             event: "request",
             request_id: sink.next_request_id(),
@@ -133,18 +137,20 @@ impl Trail {
             decision: "refused",
             ..Record::default()
         };
-        Self { record, started: Instant::now(), sink, written: false }
+        Self { record, started: Instant::now(), sink, tally: Tally::begin(meters), written: false }
     }
 
     /// The route that the path selected.
     pub fn route(&mut self, name: &str) {
         self.record.route = Some(name.to_owned());
+        self.tally.route(name);
     }
 
     /// A public surface was asked for: `metadata` or `preflight`.
     pub fn surface(&mut self, surface: &'static str) {
         self.record.surface = surface;
         self.record.decision = "allowed";
+        self.tally.surface(surface);
     }
 
     /// Who is calling.
@@ -157,9 +163,15 @@ impl Trail {
         self.record.scopes_held = Some(cut(&principal.scopes().to_string()));
     }
 
+    /// The request's body is about to be read.
+    pub fn reading(&mut self) {
+        self.tally.reading();
+    }
+
     /// How large the request's body was.
     pub fn body(&mut self, bytes: usize) {
         self.record.bytes_in = bytes as u64;
+        self.tally.body(bytes);
     }
 
     /// The trace that the request belongs to.
@@ -174,6 +186,7 @@ impl Trail {
 
     /// What the request asks for.
     pub fn asked(&mut self, asked: &Asked) {
+        self.tally.asked(asked);
         let words = |ask: &Ask| (cut(ask.operation.method()), ask.operation.name().map(|name| cut(&name)));
         match asked {
             Asked::One(ask) => {
@@ -190,6 +203,7 @@ impl Trail {
 
     /// What policy said of each message. A refusal is recorded whole by `rejected`.
     pub fn decided(&mut self, decided: &[Result<Permit, Denial>]) {
+        self.tally.decided(decided);
         let permits = || decided.iter().flatten();
         if permits().count() == decided.len() {
             self.record.decision = "allowed";
@@ -221,8 +235,14 @@ impl Trail {
         }
     }
 
+    /// The request is about to be sent to the server.
+    pub fn sending(&mut self) {
+        self.tally.sending();
+    }
+
     /// The status of the server's answer.
     pub fn upstream_status(&mut self, status: StatusCode) {
+        self.tally.answered();
         self.record.upstream_status = Some(status.as_u16());
     }
 
@@ -245,6 +265,7 @@ impl Trail {
             // What fails after it was permitted stays "allowed": the server may have seen it.
             Cause::Failure(_) => {}
         }
+        self.tally.rejected(rejection.reason(), &detail, self.record.decision == "refused");
     }
 
     /// The status of our answer.
@@ -255,6 +276,7 @@ impl Trail {
     /// A stream begins: writes `opened`, with the decision, before its first byte. What follows is `closed`.
     pub fn opened(&mut self) {
         self.record.event = "opened";
+        self.tally.opened();
         self.write();
         self.written = false;
         self.record.event = "closed";
@@ -263,6 +285,7 @@ impl Trail {
     /// Bytes of the answer's body that were handed to the connection.
     pub fn sent(&mut self, bytes: usize) {
         self.record.bytes_out += bytes as u64;
+        self.tally.body_sent(bytes);
     }
 
     /// Writes the record; for a stream its `closed`.
@@ -272,6 +295,7 @@ impl Trail {
 
     fn end(&mut self, end: End) {
         self.record.end = Some(end);
+        self.tally.ended(end == End::UpstreamCut);
         self.write();
     }
 
@@ -280,7 +304,50 @@ impl Trail {
         self.record.duration_ms = (self.started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
         self.record.time = humantime::format_rfc3339_millis(clock::wall_time()).to_string();
         // A record of strings and numbers always serializes; were it not to, an empty line would show it.
+        self.show();
         self.sink.write(escaped(&serde_json::to_string(&self.record).unwrap_or_default()).into_bytes());
+    }
+
+    /// What the status page shows of it: each message that asked for something, once.
+    fn show(&self) {
+        let (record, recent) = (&self.record, self.tally.metrics().recent());
+        if !recent.is_kept() || record.event == "closed" || record.surface != "mcp" {
+            return;
+        }
+        let caller = record.principal.as_ref();
+        let decided = Decided {
+            time: record.time.clone(),
+            request_id: record.request_id.clone(),
+            route: record.route.clone(),
+            subject: caller.and_then(|caller| caller.subject.clone()),
+            client: caller.and_then(|caller| caller.client.clone()),
+            issuer: caller.map(|caller| caller.issuer.clone()),
+            peer: record.peer.clone(),
+            method: record.method.clone().or_else(|| Some(record.http_method.clone())),
+            name: record.name.clone(),
+            decision: record.decision,
+            would_deny: record.would_deny,
+            reason: record.reason,
+            detail: record.detail.clone(),
+            rule: record.rule.clone(),
+            scopes_needed: record.scopes_needed.clone(),
+            status: record.status,
+        };
+        for part in &record.operations {
+            recent.push(Decided {
+                method: Some(part.method.clone()),
+                name: part.name.clone(),
+                decision: part.decision.unwrap_or(record.decision),
+                would_deny: part.would_deny,
+                reason: part.reason,
+                rule: part.rule.clone(),
+                scopes_needed: part.scopes_needed.clone(),
+                ..decided.clone()
+            });
+        }
+        if record.operations.is_empty() {
+            recent.push(decided);
+        }
     }
 }
 
@@ -332,6 +399,7 @@ const TEXT_CHARS_MAX: usize = 256;
 mod tests {
     use std::sync::mpsc::{SyncSender, sync_channel};
 
+    use super::super::metrics::Metrics;
     use super::*;
 
     struct Chunks(SyncSender<Vec<u8>>);
@@ -351,7 +419,8 @@ mod tests {
         let (chunks, written) = sync_channel(16);
         let peer = Peer { address: "127.0.0.1:1".parse().unwrap(), tls: false };
         let sink = AuditSink::start(Chunks(chunks)).unwrap();
-        let mut trail = Trail::begin(sink, peer, &http::Method::POST);
+        let meters = Arc::new(Meters::new(Arc::new(Metrics::new().unwrap()), &[]));
+        let mut trail = Trail::begin(sink, meters, peer, &http::Method::POST);
         let evil = "a\r\n{\"b\"\u{1b}[2J\u{9b}2J\u{7f}\u{85}\u{2028}\u{202e}\u{2066}\u{200f}\u{feff}zo\u{eb}\u{1f600}";
         trail.rejected(&Failure::UnsupportedRevision { requested: evil.to_owned() }.into());
         trail.finish(End::Complete);

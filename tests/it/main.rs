@@ -5,6 +5,8 @@
 mod support; // the fakes, the gateway, the client, and the invariants
 
 #[cfg(test)]
+mod admin; // the listener for operators
+#[cfg(test)]
 mod answers; // every reason word with its whole answer
 #[cfg(test)]
 mod batches; // several messages in one body
@@ -22,6 +24,8 @@ mod keys; // issuers that are down, broken, or change their keys
 mod lasting; // streams that nothing but their token ends
 #[cfg(test)]
 mod lists; // an entry that policy hides, on every road to the client
+#[cfg(test)]
+mod metrics; // what is counted, and the documents about it
 #[cfg(test)]
 mod modes; // routes that report, and routes that hide
 #[cfg(test)]

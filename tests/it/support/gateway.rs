@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gatepost::config;
-use gatepost::gateway::Prepared;
 use gatepost::gateway::audit::AuditSink;
 use gatepost::gateway::shutdown::{Shutdown, Trigger};
+use gatepost::gateway::{Prepared, admin};
 use gatepost::token::clock::Clock;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -27,9 +27,12 @@ pub(crate) struct World {
     pub(crate) mcp: McpServer,
     pub(crate) client: Client,
     pub(crate) address: SocketAddr,
+    /// Where operators look, if the file says so (`admin: {listen: "{admin}"}`).
+    pub(crate) admin: Client,
     audit: Audit,
     stop: Trigger,
     task: JoinHandle<()>,
+    operators: Option<(Trigger, JoinHandle<()>)>,
     finished: bool,
 }
 
@@ -67,15 +70,23 @@ impl World {
         // Bound before the file is written: the file needs the port.
         let listener = gatepost::gateway::listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
+        let admin = gatepost::gateway::listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let admin_address = admin.local_addr().unwrap();
         let text = file
             .replace("{listen}", &address.to_string())
+            .replace("{admin}", &admin_address.to_string())
             .replace("{issuer}", issuer.issuer())
             .replace("{upstream}", &mcp.url());
         let settings = config::load(&write_file(&text)).unwrap_or_else(|errors| panic!("{errors}\n{text}"));
+        let has_admin = settings.admin.is_some();
         let (sender, lines) = mpsc::channel(100_000);
         let sink = AuditSink::start(Lines { partial: Vec::new(), lines: sender }).unwrap();
         let (stop, shutdown) = Shutdown::new();
         let gateway = Arc::new(Prepared::new(settings).unwrap().start(sink, clock).unwrap());
+        let operators = has_admin.then(|| {
+            let (current, (stop, end)) = (Arc::clone(&gateway), Shutdown::new());
+            (stop, tokio::spawn(admin::serve(admin, move || Arc::clone(&current), shutdown.clone(), end)))
+        });
         let task = tokio::spawn(gateway.serve(listener, shutdown));
         let host = address.to_string();
         mcp.ours("x-forwarded-for", "127.0.0.1");
@@ -83,7 +94,19 @@ impl World {
         mcp.ours("x-forwarded-proto", "http");
         mcp.ours("forwarded", &format!("for=127.0.0.1;host=\"{host}\";proto=http"));
         let audit = Audit { lines, requests: 0, opened: Vec::new(), closed: Vec::new() };
-        Self { issuer, mcp, client: Client::new(address), address, audit, stop, task, finished: false }
+        let admin = Client::new(admin_address);
+        Self {
+            issuer,
+            mcp,
+            client: Client::new(address),
+            address,
+            admin,
+            audit,
+            stop,
+            task,
+            operators,
+            finished: false,
+        }
     }
 
     /// The route of `ROUTE`, with these lines added to it.
@@ -185,6 +208,10 @@ impl World {
     async fn stopped(mut self) -> (usize, usize) {
         self.stop.request();
         within("the gateway stops", &mut self.task).await.unwrap();
+        if let Some((stop, task)) = self.operators.take() {
+            stop.request();
+            within("the admin listener stops", task).await.unwrap();
+        }
         // The last sink is gone with the gateway and its requests: the log ends.
         while let Some(line) = within("the audit log ends", self.audit.lines.recv()).await {
             self.audit.count(&line);
