@@ -54,6 +54,7 @@ enum Place {
     Page,
     Style,
     Script,
+    Icon,
 }
 
 impl Place {
@@ -68,6 +69,7 @@ impl Place {
             "/" => Self::Page,
             "/page.css" => Self::Style,
             "/page.js" => Self::Script,
+            "/icon.svg" => Self::Icon,
             _ => return None,
         })
     }
@@ -111,6 +113,7 @@ fn answer(parts: &Parts, gateway: &Gateway, draining: bool) -> Response<Body> {
         Place::Page => (StatusCode::OK, "text/html; charset=utf-8", PAGE.into()),
         Place::Style => (StatusCode::OK, "text/css; charset=utf-8", STYLE.into()),
         Place::Script => (StatusCode::OK, "text/javascript; charset=utf-8", SCRIPT.into()),
+        Place::Icon => (StatusCode::OK, "image/svg+xml", ICON.into()),
     };
     respond(parts, status, media_type, body)
 }
@@ -177,6 +180,7 @@ const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 const PAGE: &str = include_str!("admin/page.html");
 const STYLE: &str = include_str!("admin/page.css");
 const SCRIPT: &str = include_str!("admin/page.js");
+const ICON: &str = include_str!("admin/icon.svg");
 
 /// Operators and probes are few.
 const CONNECTIONS_MAX: usize = 128;

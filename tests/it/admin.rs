@@ -44,7 +44,7 @@ async fn until_failed(world: &World) -> Value {
 }
 
 /// What there is, and whether a web page must be kept from it.
-const PATHS: [(&str, &str, bool); 9] = [
+const PATHS: [(&str, &str, bool); 10] = [
     ("/livez", "text/plain; charset=utf-8", false),
     ("/readyz", "application/json", false),
     ("/metrics", "text/plain; version=0.0.4; charset=utf-8", false),
@@ -54,6 +54,7 @@ const PATHS: [(&str, &str, bool); 9] = [
     ("/", "text/html; charset=utf-8", true),
     ("/page.css", "text/css; charset=utf-8", true),
     ("/page.js", "text/javascript; charset=utf-8", true),
+    ("/icon.svg", "image/svg+xml", true),
 ];
 
 #[tokio::test]

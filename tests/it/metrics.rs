@@ -77,7 +77,7 @@ async fn totals_agree_with_the_audit_log() {
             records.push(world.record().await);
         }
         let call =
-            |id: u32, tool: &str| json!({"jsonrpc": "2", "id": id, "method": "tools/call", "params": {"name": tool}});
+            |id: u32, tool: &str| json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": tool}});
         let batch = json!([call(1, "get_x"), call(2, "create_issue"), call(3, "create_issue")]).to_string();
         let token = world.token("mcp tools:read");
         let batch = world.client.post(PATH, batch).header("MCP-Protocol-Version", "2025-03-26").token(&token);
@@ -255,7 +255,7 @@ async fn a_tool_that_becomes_another_is_noticed() {
     let list = |description: &str| {
         let tools =
             json!([{"name": "get_x", "description": description}, {"name": "hidden", "description": description}]);
-        json!({"jsonrpc": "2", "id": 7, "result": {"tools": tools}})
+        json!({"jsonrpc": "2.0", "id": 7, "result": {"tools": tools}})
     };
     let changed = "gatepost_upstream_tools_changed_total{route=\"standard\"}";
     for (description, as_event, expect) in [

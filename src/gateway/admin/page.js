@@ -14,7 +14,8 @@ const lines = new Map(); // of the rules, by route and rule
 function make(tag, name, ...inside) {
   const made = document.createElement(tag);
   if (name) made.className = name;
-  made.append(...inside.filter((part) => part !== null && part !== undefined).map((part) => (part instanceof Node ? part : String(part))));
+  const there = inside.filter((part) => part !== null && part !== undefined && part !== false);
+  made.append(...there.map((part) => (part instanceof Node ? part : String(part))));
   return made;
 }
 
@@ -158,12 +159,12 @@ function showDecision(decided, isNew) {
     make('td', 'time', clock(decided.time)),
     make('td', '', make('span', `badge ${mood}`, word)),
     make('td', '', decided.subject ?? decided.client ?? make('span', 'quiet', decided.issuer ? 'no subject' : 'not known'),
-      make('small', '', decided.subject && decided.client ? `${decided.client}, ` : '', decided.peer)),
+      make('small', '', decided.subject && decided.client ? `${decided.client}, ` : '', decided.peer.replace(/:\d+$/, ''))),
     make('td', '', decided.route),
     make('td', 'code', decided.method),
     make('td', 'code', decided.name),
     make('td', '', reason, decided.detail && make('small', '', decided.detail),
-      !clean && decided.scopes_needed && make('small', '', 'needs ', make('span', 'code', decided.scopes_needed))),
+      (!allowed || decided.would_deny) && decided.scopes_needed && make('small', '', 'needs ', make('span', 'code', decided.scopes_needed))),
     make('td', '', decided.rule && showRule(decided)));
   row.hidden = clean && at('refused').checked;
   row.dataset.clean = clean;
@@ -192,7 +193,7 @@ function showPolicy(policy) {
     make('caption', '', ...about(policy)),
     make('thead', '', make('tr', '', header('col', '', 'Rule'), header('col', '', 'About'), header('col', '', 'Name'),
       ...scopes.map((scope) => header('col', 'mark code', scope)), header('col', 'fill', ''))),
-    make('tbody', '', ...policy.rules.flatMap((rule) => showRows(policy, rule, scopes)), otherwise(policy, scopes)));
+    ...policy.rules.map((rule) => showGroup(policy, rule, scopes)), otherwise(policy, scopes));
   const region = make('div', 'scroll', table);
   region.tabIndex = 0;
   region.setAttribute('role', 'region');
@@ -209,21 +210,29 @@ function about({ route, url, upstream, required_scopes, mode, visibility, denial
   return parts;
 }
 
-function showRows({ route, mode }, { rule, line, about: kind, names, effect, scopes: needed, enforced }, scopes) {
-  return names.map((name, place) => {
+function showGroup({ route, mode }, { rule, line, about: kind, names, effect, scopes: needed, enforced }, scopes) {
+  const rows = names.map((name, place) => {
     const row = make('tr');
     if (place === 0) {
-      row.id = anchor(route, rule);
       const first = header('rowgroup', '', make('span', 'code', rule), make('small', 'quiet', ` line ${line}`));
       first.rowSpan = names.length;
       row.append(first);
     }
     row.append(make('td', 'quiet', kind), header('row', 'code', name));
     for (const scope of scopes) row.append(mark(needed.includes(scope), effect));
-    const said = { allow: make('span', 'badge good', 'open'), deny: make('span', 'badge bad', 'denied') }[effect];
-    row.append(make('td', 'fill', said, mode === 'report' && enforced ? make('span', 'badge warn', 'enforced') : null));
+    row.append(make('td', 'fill', verdict(effect, enforced), ' ', mode === 'report' && enforced ? make('span', 'badge warn', 'enforced') : null));
     return row;
   });
+  const group = make('tbody', '', ...rows);
+  group.id = anchor(route, rule);
+  return group;
+}
+
+// What is said of a name whatever the scopes, if anything is.
+function verdict(effect, enforced) {
+  if (effect === 'allow') return make('span', 'badge good', 'open');
+  if (effect !== 'deny') return null;
+  return enforced ? make('span', 'badge bad', 'denied') : make('span', 'badge warn', 'would be denied');
 }
 
 function mark(needed, effect) {
@@ -234,12 +243,11 @@ function mark(needed, effect) {
   return make('td', 'mark', shown, make('span', 'said', said));
 }
 
-function otherwise({ route, default: word }, scopes) {
+function otherwise({ mode, default: word }, scopes) {
   const row = make('tr', '', header('row', '', make('span', 'code', 'default')), make('td'), make('td', 'quiet', 'everything else'),
     ...scopes.map(() => make('td')),
-    make('td', 'fill', word === 'deny' ? make('span', 'badge bad', 'denied') : make('span', 'badge good', 'open')));
-  row.id = anchor(route, 'default');
-  return row;
+    make('td', 'fill', verdict(word, mode === 'enforce')));
+  return make('tbody', '', row);
 }
 
 at('pause').addEventListener('click', () => {
@@ -248,7 +256,10 @@ at('pause').addEventListener('click', () => {
 });
 
 at('refused').addEventListener('change', () => {
-  for (const row of at('decided').rows) row.hidden = at('refused').checked && row.dataset.clean === 'true';
+  for (const row of at('decided').rows) {
+    row.classList.remove('new');
+    row.hidden = at('refused').checked && row.dataset.clean === 'true';
+  }
 });
 
 look();
