@@ -218,7 +218,7 @@ async fn until_signalled(
     let (_until_the_end, end) = Shutdown::new();
     if let Some(listener) = admin {
         let current = Arc::clone(&gateway);
-        tokio::spawn(admin::serve(listener, move || Arc::clone(&current), shutdown.clone(), end));
+        tokio::spawn(admin::serve(listener, move || Arc::clone(&current), Arc::default(), shutdown.clone(), end));
     }
     let catch = |kind| signal(kind).map_err(|error| format!("cannot catch signals: {error}"));
     let (mut terminate, mut interrupt) = (catch(SignalKind::terminate())?, catch(SignalKind::interrupt())?);

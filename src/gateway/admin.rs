@@ -16,14 +16,15 @@ use tokio::net::TcpListener;
 
 use super::body::{self, Body};
 use super::listener;
+use super::reload::Reloads;
 use super::settings::{Limits, Timeouts};
 use super::shutdown::Shutdown;
 use super::{Gateway, respond};
 pub use described::Described;
 
-/// Serves until `shutdown`. `gateway` gives the one that serves clients now; `draining` says that it will stop, which
-/// `/readyz` tells whoever sends clients here.
-pub async fn serve<G>(listener: TcpListener, gateway: G, draining: Shutdown, shutdown: Shutdown)
+/// Serves until `shutdown`. `gateway` gives the one that serves clients now, `reloads` how it came to that; `draining` says
+/// that it will stop, which `/readyz` tells whoever sends clients here.
+pub async fn serve<G>(listener: TcpListener, gateway: G, reloads: Arc<Reloads>, draining: Shutdown, shutdown: Shutdown)
 where
     G: Fn() -> Arc<Gateway> + Clone + Send + 'static,
 {
@@ -32,11 +33,11 @@ where
     let timeouts: Timeouts = current.timeouts;
     drop(current);
     let service = move |request: Request<Incoming>, _| {
-        let (gateway, draining) = (gateway(), draining.is_requested());
+        let (gateway, reloads, draining) = (gateway(), Arc::clone(&reloads), draining.is_requested());
         async move {
             let (parts, body) = request.into_parts();
             respond::drain(body, &parts.headers);
-            answer(&parts, &gateway, draining)
+            answer(&parts, &gateway, &reloads, draining)
         }
     };
     listener::serve(listener, None, limits, timeouts, shutdown, service).await;
@@ -81,7 +82,7 @@ impl Place {
     }
 }
 
-fn answer(parts: &Parts, gateway: &Gateway, draining: bool) -> Response<Body> {
+fn answer(parts: &Parts, gateway: &Gateway, reloads: &Reloads, draining: bool) -> Response<Body> {
     let Some(place) = Place::at(parts.uri.path()) else {
         return plain(parts, StatusCode::NOT_FOUND, "There is nothing at this path.\n");
     };
@@ -100,7 +101,7 @@ fn answer(parts: &Parts, gateway: &Gateway, draining: bool) -> Response<Body> {
             let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
             (status, JSON, pretty(&gateway.readiness(ready, draining)))
         }
-        Place::Metrics => match gateway.metrics().text(gateway, ready) {
+        Place::Metrics => match gateway.metrics().text(gateway, reloads, ready) {
             Ok(text) => (StatusCode::OK, METRICS, text.into()),
             Err(error) => {
                 tracing::error!(error, "metrics could not be written");
@@ -109,7 +110,7 @@ fn answer(parts: &Parts, gateway: &Gateway, draining: bool) -> Response<Body> {
         },
         Place::Config => (StatusCode::OK, JSON, gateway.described.config()),
         Place::Policy => (StatusCode::OK, JSON, gateway.described.policy()),
-        Place::Status => (StatusCode::OK, JSON, gateway.standing(ready, draining).to_string().into()),
+        Place::Status => (StatusCode::OK, JSON, gateway.standing(reloads, ready, draining).to_string().into()),
         Place::Page => (StatusCode::OK, "text/html; charset=utf-8", PAGE.into()),
         Place::Style => (StatusCode::OK, "text/css; charset=utf-8", STYLE.into()),
         Place::Script => (StatusCode::OK, "text/javascript; charset=utf-8", SCRIPT.into()),

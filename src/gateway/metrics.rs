@@ -2,6 +2,7 @@
 //! Requests are counted in one place, where their audit record is written (`tally`), so that totals agree with the audit
 //! log. No label comes from a client; on the way of a request a count is one addition.
 
+mod open;
 mod process;
 mod route;
 mod scrape;
@@ -18,9 +19,9 @@ use prometheus::{
 };
 
 use super::recent::Recent;
-use super::reloads::Reloads;
 use super::settings::RouteSettings;
 use crate::mcp::operation;
+pub(super) use open::Open;
 pub(super) use route::RouteMeter;
 use scrape::Scraped;
 pub use table::{METRICS, Metric, document};
@@ -45,7 +46,6 @@ pub struct Metrics {
     panics: IntCounter,
     scraped: Scraped,
     recent: Recent,
-    reloads: Reloads,
 }
 
 /// The meters of the routes of one file.
@@ -81,7 +81,6 @@ impl Metrics {
             panics: new.counters(&table::PANICS)?.get_metric_with_label_values::<&str>(&[])?,
             scraped: Scraped::new(&new)?,
             recent: Recent::default(),
-            reloads: Reloads::default(),
             registry,
         })
     }
@@ -92,19 +91,13 @@ impl Metrics {
     }
 
     /// How many connections clients have.
-    pub(super) fn connections(&self) -> &IntGauge {
-        &self.connections
+    pub(super) fn connections(&self) -> i64 {
+        self.connections.get()
     }
 
     /// The last decisions.
     pub(super) fn recent(&self) -> &Recent {
         &self.recent
-    }
-
-    /// How loading the file again went.
-    #[must_use]
-    pub fn reloads(&self) -> &Reloads {
-        &self.reloads
     }
 
     /// The place of a word among the values of `operation`; the last, `none`, for what is not there.

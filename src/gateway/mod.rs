@@ -17,7 +17,7 @@ pub mod listener;
 pub mod metrics;
 mod pipeline;
 mod recent;
-pub mod reloads;
+pub mod reload;
 mod respond;
 pub mod route;
 pub mod session;
@@ -32,7 +32,6 @@ pub mod upstream;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use prometheus::IntGauge;
 use tokio::net::TcpListener;
 
 use crate::token::Validator;
@@ -43,7 +42,7 @@ use body::BodyBudget;
 use fetch::HttpFetch;
 use http_sse::Streams;
 use lasting::Lasting;
-use metrics::{Meters, Metrics};
+use metrics::{Meters, Metrics, Open};
 use route::Table;
 use session::SessionSeal;
 use settings::{Limits, Settings, Timeouts, Tls};
@@ -136,39 +135,12 @@ impl Gateway {
     pub async fn serve(self: Arc<Self>, listener: TcpListener, shutdown: Shutdown) {
         let (tls, limits, timeouts) = (self.tls.clone(), self.limits, self.timeouts);
         let stopping = shutdown.clone();
-        let open = Open::none(self.meters.metrics().connections().clone());
+        let open = Open::counting(self.metrics());
         let service = move |request, peer| {
             let _counted = &open;
             let (gateway, stopping) = (Arc::clone(&self), stopping.clone());
             async move { gateway.handle(request, peer, &stopping).await }
         };
         listener::serve(listener, tls, limits, timeouts, shutdown, service).await;
-    }
-}
-
-/// Counts connections: the listener clones the service for each, and drops it with it.
-struct Open {
-    gauge: IntGauge,
-    counts: bool,
-}
-
-impl Open {
-    fn none(gauge: IntGauge) -> Self {
-        Self { gauge, counts: false }
-    }
-}
-
-impl Clone for Open {
-    fn clone(&self) -> Self {
-        self.gauge.inc();
-        Self { gauge: self.gauge.clone(), counts: true }
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        if self.counts {
-            self.gauge.dec();
-        }
     }
 }

@@ -26,6 +26,7 @@ const HIDDEN: &[(&str, &[&str])] = &[
     ("moka", &["src/token/"]),
     ("rmcp", &["src/demo/"]),
     ("hyper", &["src/gateway/"]),
+    ("prometheus", &["src/gateway/metrics"]),
 ];
 
 const LINES_MAX: usize = 700;

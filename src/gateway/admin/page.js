@@ -100,7 +100,7 @@ function show(status) {
   const { file } = status;
   put(at('file'), 'file loaded ', clock(file.loaded), file.generation ? `, ${file.generation} times anew` : '');
   trouble([
-    file.fault && `Loading the file again failed; the one before is served. ${file.fault.reason}`,
+    file.last_error && `Loading the file again failed; the one before is served. ${file.last_error}`,
     ...lacking.map(({ issuer, last_error }) => `No keys of ${issuer}: ${last_error ?? 'not fetched yet'}`),
     status.audit_lost > 0 && `${status.audit_lost} audit records were lost`,
   ].filter(Boolean).join('\n'));

@@ -1,11 +1,13 @@
 //! How things stand now, for whoever looks: readiness, issuers, routes, limits, the last decisions. No key, no token and no
 //! argument is in it.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
 use crate::gateway::Gateway;
+use crate::gateway::reload::Reloads;
 use crate::gateway::route::Route;
 use crate::token::clock;
 
@@ -26,9 +28,9 @@ impl Gateway {
     }
 
     /// What the status page shows.
-    pub(super) fn standing(&self, ready: bool, draining: bool) -> Value {
-        let reloads = self.metrics().reloads().known();
-        let fault = reloads.fault.map(|(at, reason)| json!({"at": time(at), "reason": reason}));
+    pub(super) fn standing(&self, reloads: &Reloads, ready: bool, draining: bool) -> Value {
+        let mut routes: Vec<&Arc<Route>> = self.table.routes().collect();
+        routes.sort_unstable_by_key(|route| &route.name);
         let cache = self.tokens.cache();
         let audit = self.audit.stats();
         let waiting: usize = audit.outputs.iter().map(|output| output.queued).sum();
@@ -39,15 +41,15 @@ impl Gateway {
             "ready": ready,
             "draining": draining,
             "file": {
-                "generation": reloads.succeeded,
-                "loaded": time(reloads.loaded),
-                "failed": reloads.failed,
-                "fault": fault,
+                "generation": reloads.succeeded(),
+                "loaded": time(reloads.last_success()),
+                "failed": reloads.failed(),
+                "last_error": reloads.error(),
             },
             "issuers": self.issuers(),
-            "routes": self.table.routes().map(|route| self.route(route)).collect::<Vec<_>>(),
+            "routes": routes.into_iter().map(|route| self.route(route)).collect::<Vec<_>>(),
             "limits": [
-                limit("connections", self.metrics().connections().get(), self.limits.connections_max),
+                limit("connections", self.metrics().connections(), self.limits.connections_max),
                 limit("body bytes", self.bodies.in_use(self.limits.bodies_in_flight_bytes_max), self.limits.bodies_in_flight_bytes_max),
                 limit("token cache bytes", cache.bytes, self.limits.token_cache_bytes_max),
                 limit("audit records waiting", waiting, crate::gateway::audit::QUEUE_RECORDS_MAX),

@@ -8,6 +8,7 @@ use prometheus::{IntCounterVec, IntGaugeVec};
 use super::{Metrics, New, process, table};
 use crate::gateway::Gateway;
 use crate::gateway::audit::QUEUE_RECORDS_MAX;
+use crate::gateway::reload::Reloads;
 use crate::token::clock;
 
 /// Set anew each time. What is not there any more (an issuer that the file has lost) is then gone here, too.
@@ -55,11 +56,12 @@ impl Scraped {
 
 impl Metrics {
     /// Everything, as Prometheus reads it (text format 0.0.4).
-    pub(in crate::gateway) fn text(&self, gateway: &Gateway, ready: bool) -> Result<String, String> {
+    pub(in crate::gateway) fn text(&self, gateway: &Gateway, reloads: &Reloads, ready: bool) -> Result<String, String> {
         let _turn = self.scraped.turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.scraped.reset();
         self.look_at_keys(gateway);
         self.look_at_limits(gateway);
+        self.look_at_reloads(reloads);
         self.look_at_process();
         self.scraped.gauge(&table::READY, &[], u8::from(ready));
         self.encode().map_err(|error| error.to_string())
@@ -97,13 +99,16 @@ impl Metrics {
         to.gauge(&table::AUDIT_QUEUE_MAX, &[], QUEUE_RECORDS_MAX);
     }
 
+    fn look_at_reloads(&self, reloads: &Reloads) {
+        let to = &self.scraped;
+        to.counter(&table::RELOADS, &["ok"], reloads.succeeded());
+        to.counter(&table::RELOADS, &["failed"], reloads.failed());
+        to.gauge(&table::RELOADED, &[], since_1970(reloads.last_success()));
+        to.gauge(&table::RELOAD_FAILED, &[], u8::from(reloads.error().is_some()));
+    }
+
     fn look_at_process(&self) {
         let to = &self.scraped;
-        let reloads = self.reloads.known();
-        to.counter(&table::RELOADS, &["ok"], reloads.succeeded);
-        to.counter(&table::RELOADS, &["failed"], reloads.failed);
-        to.gauge(&table::RELOADED, &[], since_1970(reloads.loaded));
-        to.gauge(&table::RELOAD_FAILED, &[], u8::from(reloads.fault.is_some()));
         to.gauge(&table::BUILD, &[env!("CARGO_PKG_VERSION")], 1);
         to.gauge(&table::STARTED, &[], since_1970(self.scraped.started));
         for (metric, value) in [

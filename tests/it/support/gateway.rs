@@ -85,7 +85,10 @@ impl World {
         let gateway = Arc::new(Prepared::new(settings).unwrap().start(sink, clock).unwrap());
         let operators = has_admin.then(|| {
             let (current, (stop, end)) = (Arc::clone(&gateway), Shutdown::new());
-            (stop, tokio::spawn(admin::serve(admin, move || Arc::clone(&current), shutdown.clone(), end)))
+            (
+                stop,
+                tokio::spawn(admin::serve(admin, move || Arc::clone(&current), Arc::default(), shutdown.clone(), end)),
+            )
         });
         let task = tokio::spawn(gateway.serve(listener, shutdown));
         let host = address.to_string();
