@@ -31,7 +31,8 @@ pub fn check(bytes: &[u8]) {
     let mut expect = Vec::new();
     expect.extend(error.map(|error| ("error", error.to_owned())));
     expect.extend(description.map(|description| ("error_description", description.to_owned())));
-    expect.extend((!scopes.is_empty()).then(|| ("scope", scopes.to_string())));
+    let named = named(&scopes).join(" ");
+    expect.extend((!named.is_empty()).then_some(("scope", named)));
     expect.push(("resource_metadata", text.chars().filter(|letter| (' '..='~').contains(letter)).collect()));
     assert_eq!(read(line), expect);
 
@@ -55,8 +56,12 @@ fn check_metadata(scopes: &ScopeSet, name: &str) {
     assert_eq!(document.get(&["resource"]).and_then(Tree::text), Some("https://mcp.example.com/mcp"));
     assert_eq!(document.get(&["resource_name"]).and_then(Tree::text), Some(name));
     assert_eq!(texts("authorization_servers"), issuers.iter().map(Issuer::as_str).collect::<Vec<_>>());
-    let expect: Vec<_> = scopes.iter().map(Scope::as_str).filter(|scope| *scope != "offline_access").collect();
-    assert_eq!(texts("scopes_supported"), expect);
+    assert_eq!(texts("scopes_supported"), named(scopes));
+}
+
+/// The scopes that clients are told of.
+fn named(scopes: &ScopeSet) -> Vec<&str> {
+    scopes.iter().map(Scope::as_str).filter(|scope| *scope != "offline_access").collect()
 }
 
 /// Reads a challenge as RFC 9110 §11.6.1 says, quoted strings only.

@@ -96,8 +96,9 @@ pub(super) struct AuthorizationServer {
     pub(super) jwks_uri: Option<String>,
     /// A file with its keys (JWKS), for closed networks; not together with `jwks_uri`. Default: none.
     pub(super) jwks_file: Option<String>,
-    /// The signature algorithms that are accepted, all asymmetric. Default: `RS256`, `RS384`, `RS512`, `PS256`,
-    /// `PS384`, `PS512`, `ES256`, `ES384`, `EdDSA`.
+    /// The signature algorithms that are accepted, all asymmetric. A key that names no `alg` is used with the first of
+    /// them that fits it, and with no other. Default: `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`, `ES256`,
+    /// `ES384`, `EdDSA`.
     pub(super) algorithms: Option<Vec<String>>,
     /// The claims that may hold scopes, by name or by JSON pointer (`/realm_access/roles`); the first present one
     /// counts. Default: `[scope, scp]`.
@@ -136,7 +137,8 @@ pub(super) struct Route {
     /// With `http_sse`: the exact path that clients post their messages to, on `public_url`. Default: `path` and
     /// `/message`.
     pub(super) message_path: Option<String>,
-    /// `scope` of the 401 challenge; `[]` leaves it out. Default: `required_scopes`.
+    /// `scope` of the 401 challenge; `[]` leaves it out. Default: `required_scopes`. No challenge and no metadata names
+    /// `offline_access`.
     pub(super) challenge_scopes: Option<Vec<String>>,
     /// `scopes_supported` of the metadata. Default: every scope that `required_scopes` and the rules name; of one with
     /// `{tool}`, those of exactly named tools.

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::config;
@@ -69,6 +69,10 @@ pub async fn run(options: Options) -> Result<(), String> {
         AuditSink::start(Live::new(std::io::stdout(), screen))?
     };
 
+    let catch = |kind| signal(kind).map_err(|error| format!("cannot catch signals: {error}"));
+    // Before anything is served: whoever meets an answer may tell it to stop.
+    let signals =
+        if options.check { None } else { Some((catch(SignalKind::terminate())?, catch(SignalKind::interrupt())?)) };
     let (trigger, shutdown) = Shutdown::new();
     let mut serving = JoinSet::new();
     serving.spawn(issuer.serve(sockets.issuer, shutdown.clone()));
@@ -79,7 +83,7 @@ pub async fn run(options: Options) -> Result<(), String> {
     serving.spawn(gateway.serve(sockets.gateway, shutdown));
 
     let outcome = tokio::select! {
-        outcome = task(options.check, &url) => outcome,
+        outcome = task(signals, &url) => outcome,
         Some(ended) = serving.join_next() => Err(match ended {
             Ok(()) => "one of the listeners ended".to_owned(),
             Err(error) => format!("one of the listeners ended: {error}"),
@@ -95,12 +99,8 @@ pub async fn run(options: Options) -> Result<(), String> {
 }
 
 /// What the demo is there for: the check, or to serve until it is told to stop.
-async fn task(check: bool, url: &str) -> Result<(), String> {
-    if check {
-        return check::run(url).await;
-    }
-    let catch = |kind| signal(kind).map_err(|error| format!("cannot catch signals: {error}"));
-    let (mut terminate, mut interrupt) = (catch(SignalKind::terminate())?, catch(SignalKind::interrupt())?);
+async fn task(signals: Option<(Signal, Signal)>, url: &str) -> Result<(), String> {
+    let Some((mut terminate, mut interrupt)) = signals else { return check::run(url).await };
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

@@ -21,16 +21,21 @@ use super::settings::Transport;
 use super::stage::{Forwarded, Session};
 use crate::mcp::listing::Entry;
 use crate::mcp::message::MessageId;
+use crate::mcp::revision::Revision;
 use crate::rejection::{Failure, Rejection};
 
 impl Forwarded {
     /// The answer that the client gets.
     pub async fn filter(self, gateway: &Gateway) -> Result<Answer, Rejection> {
-        let Self { route, part, principal, session, asked, place, answer } = self;
+        let Self { route, part, principal, revision, session, asked, place, answer } = self;
         let (mut head, incoming) = answer.into_parts();
         let kind = Kind::of(&head.headers);
         let is_stream = head.status == StatusCode::OK && labels(&head.headers).any(|label| label == Kind::EventStream);
         clean(&mut head.headers);
+        if revision >= Some(Revision::V2026_07_28) {
+            // There are no sessions in it (MCP 2026-07-28, Streamable HTTP, Earlier Streamable HTTP Revisions).
+            head.headers.remove("mcp-session-id");
+        }
         let owner = Owner::of(&principal, &route.name);
         if let Err(failure) = seal_session(&mut head.headers, session.as_ref(), owner, gateway) {
             return Err(Rejection::from(failure).answering(&asked));

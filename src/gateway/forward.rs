@@ -18,7 +18,7 @@ impl Authorized {
     /// Sends the inspected bytes, once. A 401 or a redirect of the server's is not the client's to follow.
     pub async fn forward(self, gateway: &Gateway, trail: &mut Trail) -> Result<Forwarded, Rejection> {
         let Self { inspected, _permits: permits } = self;
-        let Inspected { route, principal, head, payload, session, address, asked } = inspected;
+        let Inspected { route, principal, head, payload, revision, session, address, asked } = inspected;
         let part = head.part;
         let place = if asked.lasts() {
             let place = gateway.lasting.take(Owner::of(&principal, &route.name));
@@ -45,7 +45,7 @@ impl Authorized {
             address.give_up(&asked);
         }
         match answer {
-            Ok(answer) => Ok(Forwarded { route, part, principal, session, asked, place, answer }),
+            Ok(answer) => Ok(Forwarded { route, part, principal, revision, session, asked, place, answer }),
             Err(failure) => Err(Rejection::from(failure).answering(&asked)),
         }
     }

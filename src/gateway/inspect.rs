@@ -58,7 +58,7 @@ impl Authenticated {
         let owner = Owner::of(&principal, &route.name);
         let address = (head.part == Part::Messages).then(|| Address::of(head.query.as_deref(), owner, gateway));
         let address = address.transpose().map_err(|failure| Rejection::from(failure).answering(&asked))?;
-        Ok(Inspected { route, principal, head, payload, session, address, asked })
+        Ok(Inspected { route, principal, head, payload, revision, session, address, asked })
     }
 }
 

@@ -105,6 +105,7 @@ impl Table {
         for route in &settings.routes {
             table.add(route, &settings.public_url)?;
         }
+        table.add_documents_without_slash(settings);
         table.add_root_documents(settings);
         Ok(table)
     }
@@ -150,7 +151,7 @@ impl Table {
 
     fn add(&mut self, route: &RouteSettings, origin: &PublicOrigin) -> Result<(), String> {
         let resource_path = route.resource.as_str().strip_prefix(origin.as_str()).unwrap_or_default();
-        let metadata_path = well_known_path(resource_path.trim_end_matches('/'));
+        let metadata_path = well_known_path(resource_path);
         let upstream =
             Upstream::new(&route.upstream).map_err(|error| format!("route {}: upstream: {error}", route.name))?;
         let mut allowed_origins = vec![origin.as_str().to_owned()];
@@ -187,6 +188,18 @@ impl Table {
             }
         }
         Ok(())
+    }
+
+    /// Some clients drop the slash at the end of a resource before they look for its document. They find it there, too, unless
+    /// it is the place of another one.
+    fn add_documents_without_slash(&mut self, settings: &Settings) {
+        let origin = settings.public_url.as_str();
+        for route in &settings.routes {
+            let resource = route.resource.as_str();
+            if let Some(path) = resource.strip_prefix(origin).and_then(|path| path.strip_suffix('/')) {
+                self.endpoints.entry(well_known_path(path)).or_insert_with(|| resource_metadata(route));
+            }
+        }
     }
 
     /// The documents at the root: those of the one route there is, and of the issuer that all routes begin with.

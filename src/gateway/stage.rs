@@ -57,6 +57,7 @@ use super::respond;
 use super::route::{Part, Route};
 use super::trail::Trail;
 use crate::mcp::operation::Asked;
+use crate::mcp::revision::Revision;
 use crate::oauth::bearer::{AccessToken, BearerFault};
 use crate::policy::Permit;
 use crate::rejection::{Failure, Rejection, TokenFault};
@@ -103,6 +104,7 @@ pub struct Inspected {
     pub(super) principal: Principal,
     pub(super) head: Head,
     pub(super) payload: Payload,
+    pub(super) revision: Option<Revision>,
     pub(super) session: Option<Session>,
     /// Where a message goes that came to a message path.
     pub(super) address: Option<Address>,
@@ -124,6 +126,7 @@ pub struct Forwarded {
     pub(super) route: Arc<Route>,
     pub(super) part: Part,
     pub(super) principal: Principal,
+    pub(super) revision: Option<Revision>,
     pub(super) session: Option<Session>,
     pub(super) asked: Asked,
     pub(super) place: Option<Place>,

@@ -3,7 +3,7 @@
 
 use http::HeaderValue;
 
-use super::scope::ScopeSet;
+use super::scope::{Scope, ScopeSet};
 
 /// A Bearer challenge. Parameters appear in the order of the fields.
 #[derive(Debug, Clone, Default)]
@@ -12,7 +12,7 @@ pub struct Challenge<'a> {
     pub error: Option<&'static str>,
     /// `error_description`: general words, never with `scope=` in them (clients search for that text).
     pub error_description: Option<&'static str>,
-    /// `scope`; left out when empty.
+    /// `scope`, without `offline_access`; left out when empty.
     pub scope: Option<&'a ScopeSet>,
     /// `resource_metadata`: the URL of the protected resource metadata (RFC 9728 §5.1).
     pub resource_metadata: Option<&'a str>,
@@ -22,7 +22,8 @@ impl Challenge<'_> {
     /// The header value: `Bearer `, then the parameters, each a quoted string; the scheme alone where there is none.
     #[must_use]
     pub fn render(&self) -> HeaderValue {
-        let scope = self.scope.filter(|scope| !scope.is_empty()).map(ToString::to_string);
+        let named = self.scope.into_iter().flat_map(ScopeSet::iter).filter(|scope| !scope.is_offline_access());
+        let scope = Some(named.map(Scope::as_str).collect::<Vec<_>>().join(" ")).filter(|scope| !scope.is_empty());
         let parameters = [
             ("error", self.error),
             ("error_description", self.error_description),
@@ -63,7 +64,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::oauth::scope::Scope;
 
     fn set(text: &str) -> ScopeSet {
         text.split_whitespace().map(|scope| Scope::parse(scope).unwrap()).collect()

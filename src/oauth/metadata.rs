@@ -38,12 +38,11 @@ impl ResourceMetadata<'_> {
         let document = Document {
             resource: self.resource.as_str(),
             authorization_servers: self.authorization_servers.iter().map(Issuer::as_str).collect(),
-            // Whether a client gets a refresh token is between it and the authorization server; no resource needs it.
             scopes_supported: self
                 .scopes_supported
                 .iter()
+                .filter(|scope| !scope.is_offline_access())
                 .map(Scope::as_str)
-                .filter(|scope| *scope != OFFLINE)
                 .collect(),
             // Never the query or the body, where tokens end in logs.
             bearer_methods_supported: ["header"],
@@ -61,9 +60,6 @@ pub fn well_known_path(resource_path: &str) -> String {
     let path = if resource_path == "/" { "" } else { resource_path };
     format!("/.well-known/oauth-protected-resource{path}")
 }
-
-/// OpenID Connect Core §11.
-const OFFLINE: &str = "offline_access";
 
 #[cfg(test)]
 mod tests {

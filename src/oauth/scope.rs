@@ -69,6 +69,12 @@ impl Scope {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+    /// Whether it asks for a refresh token (OpenID Connect Core §11): that is between a client and its authorization server,
+    /// no resource needs it, and none names it (MCP 2026-07-28, Authorization, Refresh Tokens).
+    #[must_use]
+    pub fn is_offline_access(&self) -> bool {
+        self.as_str() == "offline_access"
+    }
 }
 
 impl fmt::Display for Scope {

@@ -29,8 +29,8 @@ pub(super) type Fingerprint = [u8; 32];
 #[derive(Debug)]
 pub(super) struct Key {
     kid: Option<Box<str>>,
-    /// What fits the key, its `alg`, and the issuer's allow-list: the token's `alg` can choose only among these.
-    algorithms: Vec<Algorithm>,
+    /// The one algorithm it is used with (RFC 8725 §3.1), whatever a token's `alg` says.
+    algorithm: Algorithm,
     signature_bytes: usize,
     decoding: DecodingKey,
     fingerprint: Fingerprint,
@@ -55,7 +55,7 @@ pub(super) struct Import {
 impl Key {
     /// Whether the key may verify a signature of this algorithm.
     pub(super) fn accepts(&self, algorithm: Algorithm) -> bool {
-        self.algorithms.contains(&algorithm)
+        self.algorithm == algorithm
     }
     /// How long a signature is, exactly.
     pub(super) fn signature_bytes(&self) -> usize {
@@ -65,7 +65,7 @@ impl Key {
     pub(super) fn decoding(&self) -> &DecodingKey {
         &self.decoding
     }
-    /// Identifies the key together with its `kid` and algorithms.
+    /// Identifies the key together with its `kid` and algorithm.
     pub(super) fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
     }
@@ -192,19 +192,13 @@ fn read_key(entry: &Value, allowed: &[Algorithm]) -> Result<Key, &'static str> {
     if named.is_some_and(|named| !material.fits.contains(&named)) {
         return Err("`alg` does not fit the key");
     }
-    let algorithms: Vec<Algorithm> = material
-        .fits
-        .iter()
-        .copied()
-        .filter(|fitting| allowed.contains(fitting) && named.is_none_or(|named| named == *fitting))
-        .collect();
-    if algorithms.is_empty() {
-        return Err("no algorithm that is allowed for this issuer");
-    }
+    // A key that names none is used with the first of the issuer's algorithms that fits it, and with no other.
+    let usable = |allowed: &&Algorithm| material.fits.contains(allowed) && named.is_none_or(|named| named == **allowed);
+    let algorithm = *allowed.iter().find(usable).ok_or("no algorithm that is allowed for this issuer")?;
     Ok(Key {
         kid: kid.map(Into::into),
-        fingerprint: fingerprint(kid, &algorithms, &material.fingerprint),
-        algorithms,
+        algorithm,
+        fingerprint: fingerprint(kid, algorithm, &material.fingerprint),
         signature_bytes: material.signature_bytes,
         decoding: material.decoding,
     })
@@ -276,12 +270,12 @@ fn bytes(entry: &Map<String, Value>, member: &str) -> Result<Vec<u8>, &'static s
     URL_SAFE_NO_PAD.decode(text).map_err(|_| "a part of the key is not base64url without padding")
 }
 
-fn fingerprint(kid: Option<&str>, algorithms: &[Algorithm], material: &[u8]) -> Fingerprint {
+fn fingerprint(kid: Option<&str>, algorithm: Algorithm, material: &[u8]) -> Fingerprint {
     // Every part is preceded by its length, so that no two keys have the same text.
-    let algorithms = format!("{algorithms:?}");
+    let algorithm = format!("{algorithm:?}");
     let mut context = digest::Context::new(&digest::SHA256);
     context.update(&[u8::from(kid.is_some())]);
-    for part in [kid.unwrap_or_default().as_bytes(), algorithms.as_bytes(), material] {
+    for part in [kid.unwrap_or_default().as_bytes(), algorithm.as_bytes(), material] {
         context.update(&(part.len() as u64).to_be_bytes());
         context.update(part);
     }

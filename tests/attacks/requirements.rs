@@ -11,7 +11,7 @@ mod mcp;
 mod oauth;
 
 /// A demand.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Row {
     /// Where it stands.
     pub(crate) source: &'static str,
@@ -21,7 +21,7 @@ pub(crate) struct Row {
 }
 
 /// What holds a demand.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum HeldBy {
     /// The test of this name in this file: `tests/it/cli.rs#name`.
     Test(&'static str),
@@ -45,7 +45,7 @@ const CATALOGUE: &[(char, usize)] = &[
 ];
 
 /// Every table, in the order in which they are printed.
-const TABLES: &[&[Row]] = &[catalogue::ROWS, mcp::ROWS, oauth::ROWS];
+const TABLES: &[&[Row]] = &[catalogue::ROWS, mcp::ROWS, oauth::BEARER, oauth::TOKENS, oauth::PRACTICE, oauth::METADATA];
 
 /// Rows of the catalogue that are held nowhere or twice, and tests that are not there.
 pub(crate) fn faults(attacks: &[&str]) -> Vec<String> {
@@ -79,14 +79,41 @@ pub(crate) fn faults(attacks: &[&str]) -> Vec<String> {
     faults
 }
 
-/// What stands here and not above.
+/// What stands here and not above: each row of the catalogue, and of each document of the standards how much holds it.
 pub(crate) fn print() {
     println!();
+    let mut documents: Vec<(String, usize, usize)> = Vec::new();
     for row in TABLES.iter().copied().flatten() {
-        match row.held_by {
-            Test(place) => println!("{}: {}: held by {place}", row.source, row.says),
-            NotOurs(reason) => println!("{}: {}: {reason}", row.source, row.says),
+        if row.source.starts_with("THREATS ") {
+            match row.held_by {
+                Test(place) => println!("{}: {}: held by {place}", row.source, row.says),
+                NotOurs(reason) => println!("{}: {}: {reason}", row.source, row.says),
+            }
+            continue;
         }
+        let name = document(row.source);
+        let at = documents.iter().position(|(each, ..)| *each == name).unwrap_or_else(|| {
+            documents.push((name, 0, 0));
+            documents.len() - 1
+        });
+        match row.held_by {
+            Test(_) => documents[at].1 += 1,
+            NotOurs(_) => documents[at].2 += 1,
+        }
+    }
+    for (name, held, not_ours) in documents {
+        println!("{name}: {} demands, {held} held by a test, {not_ours} not ours", held + not_ours);
+    }
+}
+
+/// `RFC 6750` of `RFC 6750 §3.1`; of MCP the page, whatever the revisions.
+fn document(source: &str) -> String {
+    let mut parts = source.split(", ");
+    let standard: Vec<&str> = parts.next().unwrap_or_default().split(' ').take(2).collect();
+    let is_revision = |part: &&str| part.starts_with(|first: char| first.is_ascii_digit());
+    match standard.as_slice() {
+        ["MCP", ..] => format!("MCP, {}", parts.find(|part| !is_revision(part)).unwrap_or_default()),
+        standard => standard.join(" "),
     }
 }
 

@@ -35,7 +35,11 @@ mod sessions; // session ids are worthless to anybody else
 #[cfg(test)]
 mod smuggling; // the corpus of requests that readers take differently
 #[cfg(test)]
+mod specification; // sentences of the specification that no other file holds
+#[cfg(test)]
 mod sse_transport; // HTTP+SSE: the stream, its address, and who may post there
+#[cfg(test)]
+mod standards; // sentences of the RFCs that nothing else here holds
 #[cfg(test)]
 mod streams; // events one by one, ends and breaks
 #[cfg(test)]

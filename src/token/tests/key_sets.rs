@@ -1,5 +1,6 @@
 //! Which keys of a document are usable, which are ignored, and which documents are refused.
 
+use super::super::ALGORITHMS;
 use super::super::jwks::{Import, read};
 use super::*;
 
@@ -88,6 +89,26 @@ fn one_unusable_key_does_not_spoil_the_others() {
 /// `patched` leaves what is no object alone.
 fn patched(base: Value, patch: &Value) -> Value {
     if base.is_object() { super::patched(base, patch) } else { base }
+}
+
+/// RFC 8725 §3.1: what a key names, else the first that fits it of those that the issuer may use.
+#[test]
+fn a_key_is_used_with_one_algorithm() {
+    let check = |key: Value, allowed: &[Algorithm], expect: &[Algorithm]| {
+        let set = read(json!({"keys": [key]}).to_string().as_bytes(), allowed, None).unwrap().set;
+        let accepted = ALGORITHMS.iter().filter(|(_, algorithm)| set.fitting(*algorithm).next().is_some());
+        assert_eq!(accepted.map(|(_, algorithm)| *algorithm).collect::<Vec<_>>(), expect, "{key} {allowed:?}");
+    };
+    let all = ALGORITHMS.map(|(_, algorithm)| algorithm);
+    let rsa = |alg: &str| json!({"kty": "RSA", "n": RSA_MODULUS, "e": "AQAB", "alg": alg});
+    let nameless = || json!({"kty": "RSA", "n": RSA_MODULUS, "e": "AQAB"});
+    check(nameless(), &all, &[Algorithm::RS256]);
+    check(nameless(), &[Algorithm::ES256, Algorithm::PS512, Algorithm::RS256], &[Algorithm::PS512]);
+    check(nameless(), &[Algorithm::ES256], &[]);
+    check(rsa("PS384"), &all, &[Algorithm::PS384]);
+    check(rsa("PS384"), &[Algorithm::RS256], &[]);
+    check(Signer::es256("k").jwk(), &all, &[Algorithm::ES256]);
+    check(Signer::ed25519("k").jwk(), &all, &[Algorithm::EdDSA]);
 }
 
 #[test]
