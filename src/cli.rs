@@ -4,7 +4,6 @@
 mod logs;
 
 use std::io::Write as _;
-#[cfg(feature = "demo")]
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,11 +15,11 @@ use gatepost::config;
 #[cfg(feature = "demo")]
 use gatepost::demo;
 use gatepost::gateway::audit::AuditSink;
-use gatepost::gateway::listener;
 use gatepost::gateway::reload::{Loaded, Watched};
 use gatepost::gateway::settings::{Drain, RouteSettings, Settings, Tls, Transport, UpstreamSettings};
 use gatepost::gateway::shutdown::{Shutdown, Trigger};
 use gatepost::gateway::{Prepared, Serving};
+use gatepost::gateway::{admin, listener};
 use gatepost::oauth::ids::Issuer;
 use gatepost::token::clock::Clock;
 use tokio::net::TcpListener;
@@ -191,7 +190,8 @@ fn serve(path: &Path, settings: Settings, files: Vec<Watched>) -> ExitCode {
     if let Some(threads) = settings.threads {
         runtime.worker_threads(threads);
     }
-    let (listen, summary, warnings) = (settings.listen, summary(path, &settings), warnings(&settings));
+    let (listen, admin, summary, warnings) =
+        (settings.listen, settings.admin, summary(path, &settings), warnings(&settings));
     let audit = settings.audit.clone();
     let ready = Prepared::new(settings).and_then(|prepared| Ok((prepared, AuditSink::open(&audit)?)));
     let (prepared, audit) = match ready {
@@ -203,7 +203,10 @@ fn serve(path: &Path, settings: Settings, files: Vec<Watched>) -> ExitCode {
         let mut telemetry = None;
         let served = runtime.block_on(async {
             let serving = Arc::new(prepared.start(audit.clone(), Clock::system())?);
-            let listener = listener::bind(listen).map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+            let bind = |address: SocketAddr| {
+                listener::bind(address).map_err(|error| format!("cannot listen on {address}: {error}"))
+            };
+            let (listener, admin) = (bind(listen)?, admin.map(bind).transpose()?);
             for line in summary.lines() {
                 tracing::info!("{line}");
             }
@@ -212,7 +215,7 @@ fn serve(path: &Path, settings: Settings, files: Vec<Watched>) -> ExitCode {
             }
             tokio::spawn(Clock::system().report_steps());
             let reloading = reload_on_change(path, files, Arc::clone(&serving))?;
-            let served = until_signalled(Arc::clone(&serving), listener).await;
+            let served = until_signalled(Arc::clone(&serving), listener, admin).await;
             reloading.abort();
             records = serving.audit();
             telemetry = serving.current().telemetry().cloned();
@@ -259,9 +262,18 @@ fn reload_on_change(path: &Path, files: Vec<Watched>, serving: Arc<Serving>) -> 
     Ok(task.abort_handle())
 }
 
-/// Serves until SIGTERM or SIGINT, and then as `drain` says; a second signal ends it at once.
-async fn until_signalled(gateway: Arc<Serving>, listener: TcpListener) -> Result<(), String> {
+/// Serves until SIGTERM or SIGINT, and then as `drain` says; a second signal ends it at once. Operators are answered to the last.
+async fn until_signalled(
+    gateway: Arc<Serving>,
+    listener: TcpListener,
+    admin: Option<TcpListener>,
+) -> Result<(), String> {
     let (trigger, shutdown) = Shutdown::new();
+    let (_until_the_end, end) = Shutdown::new();
+    if let Some(listener) = admin {
+        let (serving, reloads) = (Arc::clone(&gateway), Arc::clone(gateway.reloads()));
+        tokio::spawn(admin::serve(listener, move || serving.current(), reloads, shutdown.clone(), end));
+    }
     let (mut terminate, mut interrupt) = (catch(SignalKind::terminate())?, catch(SignalKind::interrupt())?);
     let mut serving = tokio::spawn(Arc::clone(&gateway).serve(listener, shutdown));
     let mut signalled = async || {
@@ -315,6 +327,7 @@ fn summary(path: &Path, settings: &Settings) -> String {
         Tls::Files { .. } => "https",
     };
     let mut lines = vec![format!("{}: ok; listen {} ({scheme})", path.display(), settings.listen)];
+    lines.extend(settings.admin.map(|admin| format!("admin: http://{admin}")));
     for route in &settings.routes {
         let UpstreamSettings { https, authority, path, .. } = &route.upstream;
         let upstream = format!("{}://{authority}{path}", if *https { "https" } else { "http" });
@@ -334,7 +347,12 @@ fn warnings(settings: &Settings) -> Vec<String> {
         let name = Arc::clone(&route.name);
         route.policy.warnings().into_iter().map(move |warning| format!("route {name}: {warning}"))
     };
-    settings.routes.iter().flat_map(of_route).collect()
+    let open = settings.admin.filter(|admin| !admin.ip().is_loopback()).map(|admin| {
+        format!(
+            "admin: whoever reaches {admin} is shown policy, decisions and who made them, and nothing asks who that is"
+        )
+    });
+    open.into_iter().chain(settings.routes.iter().flat_map(of_route)).collect()
 }
 
 const DEFAULT_FILES: [&str; 2] = ["gatepost.yaml", "/etc/gatepost/gatepost.yaml"];

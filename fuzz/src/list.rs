@@ -33,7 +33,7 @@ pub fn check(bytes: &[u8]) {
 /// The bytes that remain; `None` where they are not understood. Each entry is asked for by its own name.
 fn filtered(bytes: &[u8], shows: impl Fn(&str) -> bool) -> Option<Vec<u8>> {
     let asked = std::cell::RefCell::new(Vec::new());
-    let outcome = listing::filter(bytes, &|entry| {
+    let outcome = listing::filter(bytes, &|entry, _| {
         let (list, key) = match entry {
             Entry::Tool(key) => (0, key),
             Entry::Prompt(key) => (1, key),

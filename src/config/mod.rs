@@ -103,6 +103,7 @@ fn too_long() -> Problem {
 fn settings(file: &raw::File, checks: &mut Checks<'_>) -> Option<Settings> {
     let root = KeyPath::default();
     let listen = listen(file, checks);
+    let admin = admin(file, listen, checks);
     let tls = tls(file, listen, checks);
     let public_url = public_url(file, listen, checks);
     let hosts = checks.list(&root.key("hosts"), &file.hosts, own_host);
@@ -127,6 +128,7 @@ fn settings(file: &raw::File, checks: &mut Checks<'_>) -> Option<Settings> {
     let telemetry = telemetry::telemetry(&file.telemetry, listen, checks);
     Some(Settings {
         listen: listen?,
+        admin,
         tls: tls?,
         public_url: public_url?,
         hosts: hosts?,
@@ -145,8 +147,28 @@ fn settings(file: &raw::File, checks: &mut Checks<'_>) -> Option<Settings> {
 
 fn listen(file: &raw::File, checks: &mut Checks<'_>) -> Option<SocketAddr> {
     let text = file.listen.as_deref().unwrap_or("127.0.0.1:8080");
-    let read = text.parse().map_err(|_| "an IP address and a port, such as 127.0.0.1:8080, 0.0.0.0:8443 or [::]:8443");
-    checks.value(&KeyPath::default().key("listen"), text, read)
+    checks.value(&KeyPath::default().key("listen"), text, socket(text))
+}
+
+fn socket(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "an IP address and a port, such as 127.0.0.1:8080, 0.0.0.0:8443 or [::]:8443")
+}
+
+/// `None`, too, where it cannot be read, which is reported.
+fn admin(file: &raw::File, listen: Option<SocketAddr>, checks: &mut Checks<'_>) -> Option<SocketAddr> {
+    let text = &file.admin.as_ref()?.listen;
+    let path = KeyPath::default().key("admin").key("listen");
+    let admin = checks.value(&path, text, socket(text))?;
+    let same = |listen: &SocketAddr| {
+        let meet = admin.ip() == listen.ip() || admin.ip().is_unspecified() || listen.ip().is_unspecified();
+        meet && admin.port() == listen.port() && admin.port() != 0
+    };
+    if listen.as_ref().is_some_and(same) {
+        // What it shows is for operators alone, and what clients may ask is not for it to answer.
+        let found = format!("{} is where clients are served (`listen`)", checks.shown(&path));
+        checks.refuse(&path, found, "a port that `listen` does not have, such as 127.0.0.1:9090");
+    }
+    Some(admin)
 }
 
 fn tls(file: &raw::File, listen: Option<SocketAddr>, checks: &mut Checks<'_>) -> Option<Tls> {

@@ -16,6 +16,8 @@ pub(super) struct File {
     /// The IP address and port to listen on. An address off loopback needs `public_url` and `tls`; a change needs a
     /// restart. Default: `127.0.0.1:8080`.
     pub(super) listen: Option<String>,
+    /// The listener for operators. Default: none.
+    pub(super) admin: Option<Admin>,
     /// How clients reach the gateway: scheme, host and, where it is not the scheme's own, port; no path. Resource
     /// identifiers and every URL that the gateway hands out begin with it. Plain http is for loopback alone. Default:
     /// `http://` (with `tls` `https://`) and `listen`, on loopback; elsewhere it must be given.
@@ -83,6 +85,16 @@ pub(super) enum Include {
     One(String),
     /// A list.
     List(Vec<String>),
+}
+
+/// `admin`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Admin {
+    /// The IP address and port for `/livez`, `/readyz`, `/metrics`, `/config` and the status page, in plain http. Whoever
+    /// reaches it is shown all of it, so it should be loopback, or a network of the operators' own. A change needs a
+    /// restart.
+    pub(super) listen: String,
 }
 
 /// `tls`.

@@ -21,6 +21,7 @@ use super::settings::Transport;
 use super::stage::{Forwarded, Session};
 use super::telemetry::Stage;
 use super::trail::Trail;
+use crate::mcp::listing::Entry;
 use crate::mcp::message::MessageId;
 use crate::mcp::revision::Revision;
 use crate::oauth::ids::Issuer;
@@ -46,7 +47,13 @@ impl Forwarded {
         let shows = route.policy.filters_lists().then(|| -> Shows {
             let policy_of = Arc::clone(&route);
             let scopes = principal.scopes().clone();
-            Arc::new(move |entry| policy_of.policy.shows(&scopes, entry))
+            let meter = Arc::clone(gateway.meters.of(&route.name));
+            Arc::new(move |entry, json| {
+                if let Entry::Tool(name) = entry {
+                    meter.described(name, json);
+                }
+                policy_of.policy.shows(&scopes, entry)
+            })
         });
         let upstream = &route.upstream_settings;
         let mut awaited = None;

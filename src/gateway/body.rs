@@ -61,6 +61,12 @@ impl BodyBudget {
         Self { claimed: Arc::clone(&self.claimed), bytes_max }
     }
 
+    /// How many bytes are claimed now.
+    #[must_use]
+    pub fn in_use(&self) -> usize {
+        self.claimed.load(Ordering::Relaxed)
+    }
+
     /// Reads like [`read_limited`], and claims the bytes from the budget before it keeps them.
     ///
     /// They are claimed as they arrive, not by Content-Length: a client that announces much and sends nothing must not

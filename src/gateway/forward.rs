@@ -35,6 +35,7 @@ impl Authorized {
             *request.uri_mut() = http::Uri::from(address.target.clone());
         }
         trail.forwards(request.headers_mut(), &route.upstream_settings.authority);
+        trail.sending();
         let sent = route.upstream.send(request).await;
         drop((payload, permits));
         let answer = sent.and_then(|answer| {

@@ -28,7 +28,10 @@ impl Authenticated {
         trail.stage(Stage::Inspect);
         let Self { route, principal, mut head, mut body } = self;
         let read = match head.method {
-            Method::POST => read_post(&head, &mut body, gateway).await,
+            Method::POST => {
+                trail.reading();
+                read_post(&head, &mut body, gateway).await
+            }
             _ => Ok(Payload { bytes: Bytes::new(), _budget: None }),
         };
         let payload = match read {

@@ -1,6 +1,7 @@
 //! The shell that does IO: listeners, the pipeline, forwarding, streams. It decides nothing that `token` and `policy`
 //! decide, and knows no file format.
 
+pub mod admin;
 pub mod answer;
 pub mod audit;
 pub mod body;
@@ -13,9 +14,11 @@ pub mod http_sse;
 mod inspect;
 mod keep_alive;
 pub mod listener;
+pub mod metrics;
 mod pipeline;
 mod places;
 pub(crate) mod rates;
+mod recent;
 pub mod reload;
 mod respond;
 pub mod route;
@@ -37,10 +40,12 @@ use ipnet::IpNet;
 
 use crate::token::Validator;
 use crate::token::clock::Clock;
+use admin::Described;
 use audit::AuditSink;
 use body::BodyBudget;
 use http_sse::Streams;
 use listener::Terms;
+use metrics::{Meters, Metrics};
 use places::{Places, Requests, Whose};
 use rates::Rates;
 use route::Table;
@@ -66,6 +71,9 @@ pub struct Gateway {
     taken: Taken,
     audit: AuditSink,
     telemetry: Option<Telemetry>,
+    /// Of this file's routes, as parts of the metrics of the process.
+    meters: Arc<Meters>,
+    described: Described,
     clock: Clock,
     limits: Limits,
     timeouts: Timeouts,
@@ -94,6 +102,12 @@ struct TlsEnd {
 }
 
 impl Gateway {
+    /// What is counted, in the life of the process.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        self.meters.metrics()
+    }
+
     /// What it was made of.
     #[must_use]
     pub fn settings(&self) -> &Settings {

@@ -49,6 +49,7 @@ impl Gateway {
         let mut answered = pin!(self.answer(request, peer, around));
         std::future::poll_fn(|context| {
             std::panic::catch_unwind(AssertUnwindSafe(|| answered.as_mut().poll(context))).unwrap_or_else(|_| {
+                self.meters.metrics().panicked();
                 tracing::error!("a request ended in a panic: please report this");
                 Poll::Ready(respond::rejection(&Failure::Internal { detail: "panic" }.into(), None))
             })
@@ -58,7 +59,7 @@ impl Gateway {
 
     async fn answer(&self, request: Request<Incoming>, peer: Peer, around: &Around) -> Response<Body> {
         let room = self.audit.room().await;
-        let mut trail = Trail::begin(self.audit.clone(), peer, request.method());
+        let mut trail = Trail::begin(self.audit.clone(), Arc::clone(&self.meters), peer, request.method());
         let (parts, body) = request.into_parts();
         trail.traced(self.telemetry.as_ref().and_then(|telemetry| telemetry.begin(&parts, peer)));
         let mut reply = Reply { route: None, document_of: None, origin: None, version: parts.version };

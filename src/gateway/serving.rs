@@ -10,11 +10,13 @@ use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use super::admin::Described;
 use super::audit::AuditSink;
 use super::body::{Body, BodyBudget};
 use super::fetch::HttpFetch;
 use super::http_sse::Streams;
 use super::listener::{self, Peer, Terms};
+use super::metrics::{Meters, Metrics, Open};
 use super::reload::Reloads;
 use super::route::{Route, Table};
 use super::secret::SecretKey;
@@ -87,7 +89,9 @@ impl Prepared {
         let (issuers, limits) = (self.settings.authorization_servers.clone(), self.settings.limits);
         let fetch = Arc::new(HttpFetch::new()?);
         let audit = audit.with_settings(&self.settings.audit);
+        let metrics = Arc::new(Metrics::new()?);
         let gateway = self.gateway(
+            metrics,
             Validator::start(issuers, fetch, clock.clone(), limits.token_cache_bytes_max)?,
             Streams::default(),
             BodyBudget::new(limits.bodies_in_flight_bytes_max),
@@ -101,6 +105,7 @@ impl Prepared {
 
     fn gateway(
         self,
+        metrics: Arc<Metrics>,
         tokens: Validator,
         streams: Streams,
         bodies: BodyBudget,
@@ -109,7 +114,12 @@ impl Prepared {
         clock: Clock,
     ) -> Result<Gateway, String> {
         let Self { settings, table, sessions, own_session_key, exporter, tls } = self;
+        if settings.admin.is_some() {
+            metrics.recent().keep();
+        }
         Ok(Gateway {
+            described: Described::new(&settings),
+            meters: Arc::new(Meters::new(metrics, &settings.routes)),
             table,
             tokens,
             sessions,
@@ -141,7 +151,9 @@ impl Serving {
     pub async fn serve(self: Arc<Self>, listener: TcpListener, shutdown: Shutdown) {
         let terms = self.terms.subscribe();
         let around = Around { shutdown: shutdown.clone(), current: self.current.subscribe() };
+        let open = Open::counting(self.current().metrics());
         let service = move |request: Request<Incoming>, peer: Peer| {
+            let _counted = &open;
             let around = around.clone();
             async move { around.answer(request, peer).await }
         };
@@ -179,6 +191,7 @@ impl Serving {
         let audit = settings.audit.clone();
         let prepared = Prepared::read(settings, Some(&before))?;
         let gateway = prepared.gateway(
+            before.meters.shared(),
             before.tokens.renewed(issuers, limits.token_cache_bytes_max)?,
             before.streams.clone(),
             before.bodies.of_size(limits.bodies_in_flight_bytes_max),

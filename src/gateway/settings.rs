@@ -21,6 +21,8 @@ use crate::token::{ClaimPath, IssuerSettings};
 pub struct Settings {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Where operators look: health, metrics, the status page; `None`: nowhere.
+    pub admin: Option<SocketAddr>,
     /// How.
     pub tls: Tls,
     /// How clients reach us.
@@ -66,6 +68,15 @@ pub struct Telemetry {
     pub timeout: Duration,
     /// PEM bundle to trust instead of the system's roots.
     pub ca: Option<PathBuf>,
+}
+
+impl Telemetry {
+    /// Which part of the traces that begin here is recorded, 0 to 1.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "for a text: the first digits of a fraction")]
+    pub fn sample_ratio(&self) -> f64 {
+        self.sample_below as f64 / (1_u64 << 63) as f64
+    }
 }
 
 /// The two transports of OTLP that are spoken.

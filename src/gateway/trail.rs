@@ -3,6 +3,7 @@
 
 mod record;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use http::uri::Authority;
@@ -14,6 +15,8 @@ use self::record::{Arguments, Caller, Part, Record, TokenName};
 
 use super::audit::AuditSink;
 use super::listener::Peer;
+use super::metrics::{Meters, Tally};
+use super::recent::Decided;
 use super::telemetry::{Stage, Trace, attribute};
 use crate::mcp::arguments;
 use crate::mcp::operation::{Ask, Asked};
@@ -30,6 +33,7 @@ pub struct Trail {
     record: Record,
     started: Instant,
     sink: AuditSink,
+    tally: Tally,
     written: bool,
     /// Whether there is room for the record; without it none is kept.
     recorded: bool,
@@ -59,7 +63,7 @@ pub enum End {
 impl Trail {
     /// Starts the record of a request.
     #[must_use]
-    pub fn begin(sink: AuditSink, peer: Peer, http_method: &http::Method) -> Self {
+    pub(super) fn begin(sink: AuditSink, meters: Arc<Meters>, peer: Peer, http_method: &http::Method) -> Self {
         let record = Record {
             schema: 1,
             event: "request",
@@ -70,7 +74,15 @@ impl Trail {
             decision: "refused",
             ..Record::default()
         };
-        Self { record, started: Instant::now(), sink, written: false, recorded: true, trace: None }
+        Self {
+            record,
+            started: Instant::now(),
+            sink,
+            tally: Tally::begin(meters),
+            written: false,
+            recorded: true,
+            trace: None,
+        }
     }
 
     /// There is no room for a record of this request, which is refused for that. It is counted instead.
@@ -108,12 +120,14 @@ impl Trail {
     /// The route that the path selected.
     pub fn route(&mut self, name: &str) {
         self.record.route = Some(name.to_owned());
+        self.tally.route(name);
     }
 
     /// A public surface was asked for: `metadata` or `preflight`.
     pub fn surface(&mut self, surface: &'static str) {
         self.record.surface = surface;
         self.record.decision = "allowed";
+        self.tally.surface(surface);
     }
 
     /// The token that came with the request, by the beginning of its digest.
@@ -134,9 +148,15 @@ impl Trail {
         }
     }
 
+    /// The request's body is about to be read.
+    pub fn reading(&mut self) {
+        self.tally.reading();
+    }
+
     /// How large the request's body was.
     pub fn body(&mut self, bytes: usize) {
         self.record.bytes_in = bytes as u64;
+        self.tally.body(bytes);
     }
 
     /// The trace that the request belongs to, by the headers that it would be sent on with.
@@ -156,6 +176,7 @@ impl Trail {
     /// What the request asks for.
     pub fn asked(&mut self, asked: &Asked) {
         self.in_trace(|trace| trace.asked(asked));
+        self.tally.asked(asked);
         let words = |ask: &Ask| (cut(ask.operation.method()), ask.operation.name().map(|name| cut(&name)));
         match asked {
             Asked::One(ask) => {
@@ -187,6 +208,7 @@ impl Trail {
 
     /// What policy said of each message. A refusal is recorded whole by `rejected`.
     pub fn decided(&mut self, decided: &[Result<Permit, Denial>]) {
+        self.tally.decided(decided);
         let permits = || decided.iter().flatten();
         if permits().count() == decided.len() {
             self.record.decision = "allowed";
@@ -218,8 +240,14 @@ impl Trail {
         }
     }
 
+    /// The request is about to be sent to the server.
+    pub fn sending(&mut self) {
+        self.tally.sending();
+    }
+
     /// The status of the server's answer.
     pub fn upstream_status(&mut self, status: StatusCode) {
+        self.tally.answered();
         self.record.upstream_status = Some(status.as_u16());
         self.in_trace(|trace| trace.upstream_status(status));
     }
@@ -246,6 +274,7 @@ impl Trail {
             // What fails after it was permitted stays "allowed": the server may have seen it.
             Cause::Failure(_) => {}
         }
+        self.tally.rejected(rejection.reason(), &detail, self.record.decision == "refused");
     }
 
     /// The status of our answer.
@@ -257,6 +286,7 @@ impl Trail {
     /// A stream begins: writes `opened`, with the decision, before its first byte. What follows is `closed`.
     pub fn opened(&mut self) {
         self.record.event = "opened";
+        self.tally.opened();
         self.write();
         self.written = false;
         self.record.event = "closed";
@@ -265,6 +295,7 @@ impl Trail {
     /// Bytes of the answer's body that were handed to the connection.
     pub fn sent(&mut self, bytes: usize) {
         self.record.bytes_out += bytes as u64;
+        self.tally.body_sent(bytes);
     }
 
     /// Writes the record; for a stream its `closed`.
@@ -274,6 +305,7 @@ impl Trail {
 
     fn end(&mut self, end: End) {
         self.record.end = Some(end);
+        self.tally.ended(end == End::UpstreamCut);
         self.write();
         if let Some(trace) = self.trace.take() {
             self.record.describe(*trace, end);
@@ -287,7 +319,50 @@ impl Trail {
         }
         self.record.duration_ms = (self.started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
         self.record.time = humantime::format_rfc3339_millis(clock::wall_time()).to_string();
+        self.show();
         self.sink.write(self.record.to_line());
+    }
+
+    /// What the status page shows of it: each message that asked for something, once.
+    fn show(&self) {
+        let (record, recent) = (&self.record, self.tally.metrics().recent());
+        if !recent.is_kept() || record.event == "closed" || record.surface != "mcp" {
+            return;
+        }
+        let caller = record.principal.as_ref();
+        let decided = Decided {
+            time: record.time.clone(),
+            request_id: record.request_id.clone(),
+            route: record.route.clone(),
+            subject: caller.and_then(|caller| caller.subject.clone()),
+            client: caller.and_then(|caller| caller.client.clone()),
+            issuer: caller.map(|caller| caller.issuer.clone()),
+            peer: record.peer.clone(),
+            method: record.method.clone().or_else(|| Some(record.http_method.clone())),
+            name: record.name.clone(),
+            decision: record.decision,
+            would_deny: record.would_deny,
+            reason: record.reason,
+            detail: record.detail.clone(),
+            rule: record.rule.clone(),
+            scopes_needed: record.scopes_needed.clone(),
+            status: record.status,
+        };
+        for part in &record.operations {
+            recent.push(Decided {
+                method: Some(part.method.clone()),
+                name: part.name.clone(),
+                decision: part.decision.unwrap_or(record.decision),
+                would_deny: part.would_deny,
+                reason: part.reason,
+                rule: part.rule.clone(),
+                scopes_needed: part.scopes_needed.clone(),
+                ..decided.clone()
+            });
+        }
+        if record.operations.is_empty() {
+            recent.push(decided);
+        }
     }
 }
 
@@ -373,6 +448,7 @@ fn scopes(set: &ScopeSet) -> String {
 mod tests {
     use std::sync::mpsc::{SyncSender, sync_channel};
 
+    use super::super::metrics::Metrics;
     use super::*;
 
     struct Chunks(SyncSender<Vec<u8>>);
@@ -392,7 +468,8 @@ mod tests {
         let (chunks, written) = sync_channel(16);
         let peer = Peer { address: "127.0.0.1:1".parse().unwrap(), tls: false };
         let sink = AuditSink::start(Chunks(chunks)).unwrap();
-        let mut trail = Trail::begin(sink, peer, &http::Method::POST);
+        let meters = Arc::new(Meters::new(Arc::new(Metrics::new().unwrap()), &[]));
+        let mut trail = Trail::begin(sink, meters, peer, &http::Method::POST);
         let evil = "a\r\n{\"b\"\u{1b}[2J\u{9b}2J\u{7f}\u{85}\u{2028}\u{202e}\u{2066}\u{200f}\u{feff}zo\u{eb}\u{1f600}";
         trail.rejected(&Failure::UnsupportedRevision { requested: evil.to_owned() }.into());
         trail.finish(End::Complete);

@@ -154,6 +154,11 @@ impl ScopeHierarchy {
         }
     }
 
+    /// Each broader scope with those that it implies directly, in file order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Scope, impl Iterator<Item = &Scope>)> {
+        self.narrower.iter().map(|(broad, narrow)| (broad, narrow.iter()))
+    }
+
     /// What holding `held` amounts to: `held` in its order, then everything it implies.
     #[must_use]
     pub fn expand(&self, held: &ScopeSet) -> ScopeSet {

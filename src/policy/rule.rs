@@ -1,6 +1,7 @@
 //! The rules of one route, as meant, and the one search that finds the rule for a name. What follows from the rule is
 //! decided in `decide`; nothing here permits anything.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::pattern::{Dialect, Pattern};
@@ -208,6 +209,17 @@ impl ScopeTemplate {
     }
 }
 
+/// As the file has it.
+impl fmt::Display for ScopeTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.parts.iter().try_for_each(|part| match part {
+            Part::Text(text) => f.write_str(text),
+            Part::Tool => f.write_str("{tool}"),
+            Part::Route => f.write_str("{route}"),
+        })
+    }
+}
+
 impl Part {
     fn text(text: &str) -> Option<Self> {
         (!text.is_empty()).then(|| Self::Text(text.into()))
@@ -273,6 +285,18 @@ impl Policy {
             .flat_map(|rule| rule.target.patterns(Kind::Resource))
             .any(|pattern| !pattern.is_any_uri());
         Self { settings, named, normal_uris }
+    }
+
+    /// What it was made of, to be shown.
+    #[must_use]
+    pub fn settings(&self) -> &PolicySettings {
+        &self.settings
+    }
+
+    /// The tools that rules name exactly, in file order.
+    pub fn exact_tools(&self) -> impl Iterator<Item = &str> {
+        let patterns = self.settings.rules.iter().flat_map(|rule| rule.target.patterns(Kind::Tool));
+        patterns.filter(|pattern| pattern.is_exact()).map(Pattern::as_str)
     }
 
     /// Every scope that the rules name, in file order after `required_scopes`: the default of `scopes_supported`. Templates

@@ -2,6 +2,7 @@
 //! never enters. What is found here is no permission: issuer, audience and time are looked at on every request.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::digest;
 
@@ -22,6 +23,21 @@ pub(super) fn token_digest(token: &str) -> TokenDigest {
 pub(super) struct TokenCache {
     verdicts: moka::sync::Cache<TokenDigest, (u64, Arc<Verdict>)>,
     bytes_max: u64,
+    hits: Arc<AtomicU64>,
+    misses: Arc<AtomicU64>,
+}
+
+/// How the cache of verified tokens does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheStanding {
+    /// Tokens that were found.
+    pub hits: u64,
+    /// Tokens that were not.
+    pub misses: u64,
+    /// How many there are, about.
+    pub entries: u64,
+    /// What they take, estimated upwards.
+    pub bytes: u64,
 }
 
 impl TokenCache {
@@ -30,11 +46,16 @@ impl TokenCache {
         let weigh = |_: &TokenDigest, (_, verdict): &(u64, Arc<Verdict>)| {
             u32::try_from(verdict.weight_bytes()).unwrap_or(u32::MAX)
         };
-        Self { verdicts: moka::sync::Cache::builder().max_capacity(bytes_max).weigher(weigh).build(), bytes_max }
+        let verdicts = moka::sync::Cache::builder().max_capacity(bytes_max).weigher(weigh).build();
+        Self { verdicts, bytes_max, hits: Arc::default(), misses: Arc::default() }
     }
     /// This cache; an empty one, if it must be of another size.
     pub(super) fn resized(&self, bytes_max: u64) -> Self {
-        if self.bytes_max == bytes_max { self.clone() } else { Self::new(bytes_max) }
+        if self.bytes_max == bytes_max {
+            return self.clone();
+        }
+        // The counts are of the process.
+        Self { hits: Arc::clone(&self.hits), misses: Arc::clone(&self.misses), ..Self::new(bytes_max) }
     }
     /// The verdict on a token, if it was verified before, and the number of the issuer for which it was.
     pub(super) fn get(&self, token: &TokenDigest) -> Option<(u64, Arc<Verdict>)> {
@@ -47,6 +68,20 @@ impl TokenCache {
     /// Forgets a token.
     pub(super) fn remove(&self, token: &TokenDigest) {
         self.verdicts.invalidate(token);
+    }
+    /// Counts whether a verdict was found that could be used.
+    pub(super) fn looked(&self, found: bool) {
+        let count = if found { &self.hits } else { &self.misses };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+    /// How it does.
+    pub(super) fn standing(&self) -> CacheStanding {
+        CacheStanding {
+            hits: self.hits.load(Ordering::Relaxed),
+            misses: self.misses.load(Ordering::Relaxed),
+            entries: self.verdicts.entry_count(),
+            bytes: self.verdicts.weighted_size(),
+        }
     }
     /// How many tokens there are.
     #[cfg(test)]

@@ -25,7 +25,9 @@ use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
+pub use cache::CacheStanding;
 pub use jsonwebtoken::Algorithm;
+pub use keys::KeyStanding;
 pub use principal::{ClaimPath, Principal};
 
 use crate::oauth::bearer::AccessToken;
@@ -205,7 +207,9 @@ impl Validator {
     /// The principal that `token` stands for on a route that asks for `recipient`.
     pub async fn validate(&self, token: AccessToken, recipient: &Recipient) -> Result<Principal, TokenError> {
         let digest = cache::token_digest(token.as_str());
-        if let Some((verdict, issuer)) = self.cached(&digest) {
+        let cached = self.cached(&digest);
+        self.cache.looked(cached.is_some());
+        if let Some((verdict, issuer)) = cached {
             // A token that was verified on one route proves nothing on another, nor a second later.
             let fault = verdict.check(recipient, self.clock.now(), issuer.settings.leeway_secs);
             if fault == Err(TokenFault::Expired) {
@@ -226,6 +230,21 @@ impl Validator {
     #[must_use]
     pub fn metadata(&self, issuer: &Issuer) -> Option<Bytes> {
         self.issuers.get(issuer.as_str())?.keys.metadata()
+    }
+
+    /// How the keys of each issuer stand, by issuer.
+    #[must_use]
+    pub fn keys(&self) -> Vec<(&Issuer, KeyStanding)> {
+        let standing = |known: &'_ KnownIssuer| known.keys.standing();
+        let mut all: Vec<_> = self.issuers.values().map(|known| (&known.settings.issuer, standing(known))).collect();
+        all.sort_unstable_by_key(|(issuer, _)| issuer.as_str());
+        all
+    }
+
+    /// How the cache of verified tokens does.
+    #[must_use]
+    pub fn cache(&self) -> CacheStanding {
+        self.cache.standing()
     }
 
     /// The cached verdict on a token, while its key is still among the usable keys of its issuer.

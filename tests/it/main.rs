@@ -5,6 +5,8 @@
 mod support; // the fakes, the gateway, the client, and the invariants
 
 #[cfg(test)]
+mod admin; // the listener for operators
+#[cfg(test)]
 mod answers; // every reason word with its whole answer
 #[cfg(test)]
 mod audit; // what a record says
@@ -30,6 +32,8 @@ mod lasting; // streams that nothing but their token ends
 mod limits; // rates, and requests under way
 #[cfg(test)]
 mod lists; // an entry that policy hides, on every road to the client
+#[cfg(test)]
+mod metrics; // what is counted, and the documents about it
 #[cfg(test)]
 mod modes; // routes that report, and routes that hide
 #[cfg(test)]

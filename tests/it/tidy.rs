@@ -27,6 +27,7 @@ const HIDDEN: &[(&str, &[&str])] = &[
     ("moka", &["src/token/", "src/gateway/rates.rs"]),
     ("rmcp", &["src/demo/"]),
     ("hyper", &["src/gateway/"]),
+    ("prometheus", &["src/gateway/metrics"]),
 ];
 
 const LINES_MAX: usize = 700;

@@ -13,7 +13,7 @@ use gatepost::gateway::audit::AuditSink;
 use gatepost::gateway::reload::Loaded;
 use gatepost::gateway::shutdown::{Shutdown, Trigger};
 use gatepost::gateway::telemetry::Telemetry;
-use gatepost::gateway::{Prepared, Serving};
+use gatepost::gateway::{Prepared, Serving, admin};
 use gatepost::token::clock::Clock;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -33,9 +33,12 @@ pub(crate) struct World {
     pub(crate) path: PathBuf,
     /// `None` at the end.
     serving: Option<Arc<Serving>>,
+    /// Where operators look, if the file says so (`admin: {listen: "{admin}"}`).
+    pub(crate) admin: Client,
     audit: Audit,
     stop: Trigger,
     task: JoinHandle<()>,
+    operators: Option<(Trigger, JoinHandle<()>)>,
     finished: bool,
 }
 
@@ -73,13 +76,21 @@ impl World {
         // Bound before the file is written: the file needs the port.
         let listener = gatepost::gateway::listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
-        let text = filled(file, address, &issuer, &mcp);
+        let admin = gatepost::gateway::listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let admin_address = admin.local_addr().unwrap();
+        let text = filled(&file.replace("{admin}", &admin_address.to_string()), address, &issuer, &mcp);
         let path = write_file(&text);
         let settings = config::load(&path).unwrap_or_else(|errors| panic!("{errors}\n{text}"));
+        let has_admin = settings.admin.is_some();
         let (sender, lines) = mpsc::channel(100_000);
         let sink = AuditSink::start(Lines { partial: Vec::new(), lines: sender }).unwrap();
         let (stop, shutdown) = Shutdown::new();
         let serving = Arc::new(Prepared::new(settings).unwrap().start(sink, clock).unwrap());
+        let operators = has_admin.then(|| {
+            let (current, reloads) = (Arc::clone(&serving), Arc::clone(serving.reloads()));
+            let (stop, end) = Shutdown::new();
+            (stop, tokio::spawn(admin::serve(admin, move || current.current(), reloads, shutdown.clone(), end)))
+        });
         let task = tokio::spawn(Arc::clone(&serving).serve(listener, shutdown));
         let host = address.to_string();
         mcp.ours("x-forwarded-for", "127.0.0.1");
@@ -87,8 +98,8 @@ impl World {
         mcp.ours("x-forwarded-proto", "http");
         mcp.ours("forwarded", &format!("for=127.0.0.1;host=\"{host}\";proto=http"));
         let audit = Audit { lines, requests: 0, opened: Vec::new(), closed: Vec::new() };
-        let (client, serving) = (Client::new(address), Some(serving));
-        Self { issuer, mcp, client, address, path, serving, audit, stop, task, finished: false }
+        let (client, serving, admin) = (Client::new(address), Some(serving), Client::new(admin_address));
+        Self { issuer, mcp, client, address, admin, path, serving, audit, stop, task, operators, finished: false }
     }
 
     /// The route of `ROUTE`, with these lines added to it.
@@ -103,7 +114,8 @@ impl World {
 
     /// Puts `file` in the place of the one that is served, and has it read again. The error is what the log says.
     pub(crate) async fn reload(&self, file: &str) -> Result<(), String> {
-        replace(&self.path, &filled(file, self.address, &self.issuer, &self.mcp));
+        let file = file.replace("{admin}", &self.admin.address().to_string());
+        replace(&self.path, &filled(&file, self.address, &self.issuer, &self.mcp));
         let (serving, path) = (Arc::clone(self.serving.as_ref().unwrap()), self.path.clone());
         let read = move || {
             let (settings, files) = config::load_and_watch(&path);
@@ -216,6 +228,10 @@ impl World {
     async fn stopped(mut self) -> (usize, usize) {
         self.stop.request();
         within("the gateway stops", &mut self.task).await.unwrap();
+        if let Some((stop, task)) = self.operators.take() {
+            stop.request();
+            within("the admin listener stops", task).await.unwrap();
+        }
         self.serving = None;
         // The last sink is gone with the gateway and its requests: the log ends.
         while let Some(line) = within("the audit log ends", self.audit.lines.recv()).await {
