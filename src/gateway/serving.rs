@@ -56,6 +56,17 @@ pub struct Prepared {
     tls: Option<TlsEnd>,
 }
 
+/// What a generation has of the one before it, or as the process starts.
+struct Inherited {
+    metrics: Arc<Metrics>,
+    tokens: Validator,
+    streams: Streams,
+    bodies: BodyBudget,
+    taken: Taken,
+    audit: AuditSink,
+    clock: Clock,
+}
+
 impl Prepared {
     /// Reads certificates and keys and builds the route table.
     pub fn new(settings: Settings) -> Result<Self, String> {
@@ -89,30 +100,22 @@ impl Prepared {
         let (issuers, limits) = (self.settings.authorization_servers.clone(), self.settings.limits);
         let fetch = Arc::new(HttpFetch::new()?);
         let audit = audit.with_settings(&self.settings.audit);
-        let metrics = Arc::new(Metrics::new()?);
-        let gateway = self.gateway(
-            metrics,
-            Validator::start(issuers, fetch, clock.clone(), limits.token_cache_bytes_max)?,
-            Streams::default(),
-            BodyBudget::new(limits.bodies_in_flight_bytes_max),
-            Taken::default(),
+        let tokens = Validator::start(issuers, fetch, clock.clone(), limits.token_cache_bytes_max)?;
+        let gateway = self.gateway(Inherited {
+            metrics: Arc::new(Metrics::new()?),
+            tokens,
+            streams: Streams::default(),
+            bodies: BodyBudget::new(limits.bodies_in_flight_bytes_max),
+            taken: Taken::default(),
             audit,
             clock,
-        )?;
+        })?;
         let terms = watch::Sender::new(Arc::new(gateway.terms()));
         Ok(Serving { current: watch::Sender::new(Arc::new(gateway)), terms, reloads: Arc::default() })
     }
 
-    fn gateway(
-        self,
-        metrics: Arc<Metrics>,
-        tokens: Validator,
-        streams: Streams,
-        bodies: BodyBudget,
-        taken: Taken,
-        audit: AuditSink,
-        clock: Clock,
-    ) -> Result<Gateway, String> {
+    fn gateway(self, inherited: Inherited) -> Result<Gateway, String> {
+        let Inherited { metrics, tokens, streams, bodies, taken, audit, clock } = inherited;
         let Self { settings, table, sessions, own_session_key, exporter, tls } = self;
         if settings.admin.is_some() {
             metrics.recent().keep();
@@ -190,15 +193,15 @@ impl Serving {
         let (issuers, limits) = (settings.authorization_servers.clone(), settings.limits);
         let audit = settings.audit.clone();
         let prepared = Prepared::read(settings, Some(&before))?;
-        let gateway = prepared.gateway(
-            before.meters.shared(),
-            before.tokens.renewed(issuers, limits.token_cache_bytes_max)?,
-            before.streams.clone(),
-            before.bodies.of_size(limits.bodies_in_flight_bytes_max),
-            before.taken.clone(),
-            before.audit.with_outputs(&audit)?,
-            before.clock.clone(),
-        )?;
+        let gateway = prepared.gateway(Inherited {
+            metrics: before.meters.shared(),
+            tokens: before.tokens.renewed(issuers, limits.token_cache_bytes_max)?,
+            streams: before.streams.clone(),
+            bodies: before.bodies.of_size(limits.bodies_in_flight_bytes_max),
+            taken: before.taken.clone(),
+            audit: before.audit.with_outputs(&audit)?,
+            clock: before.clock.clone(),
+        })?;
         gateway.tokens.read_key_files();
         self.terms.send_replace(Arc::new(gateway.terms()));
         self.current.send_replace(Arc::new(gateway));

@@ -77,6 +77,11 @@ impl Client {
         Self { address: relay, ..self.clone() }
     }
 
+    /// Where it sends.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// How many requests were sent that leave an audit record.
     pub(crate) fn sent(&self) -> usize {
         self.sent.load(Ordering::SeqCst)
