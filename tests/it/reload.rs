@@ -377,7 +377,7 @@ async fn the_swap_of_a_mounted_folder_is_one_change() {
     // A secret that is broken, and then repaired, though the file that names it stays as it is.
     mounted.swap("3", &[("gatepost.yaml", &text), ("session.key", "hunter2")]);
     let line = program.logged("read again").await;
-    assert!(line.contains("does not hold a session key") && !line.contains("hunter2"), "{line}");
+    assert!(line.contains("does not hold a key") && !line.contains("hunter2"), "{line}");
     mounted.swap("4", &[("gatepost.yaml", &text), ("session.key", &"cd".repeat(32))]);
     program.logged("read again: nothing in it has changed").await;
     program.signal("TERM");
