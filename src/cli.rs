@@ -1,8 +1,9 @@
 //! What each command does. Exit codes: 0, 1 for a failure at run time, 2 for wrong arguments, 78 (`EX_CONFIG`) for a file
 //! that cannot be used; with 78 no socket was opened.
 
-use std::io::{IsTerminal as _, Write as _};
-#[cfg(feature = "demo")]
+mod logs;
+
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,15 +15,21 @@ use gatepost::config;
 #[cfg(feature = "demo")]
 use gatepost::demo;
 use gatepost::gateway::audit::AuditSink;
-use gatepost::gateway::listener;
-use gatepost::gateway::settings::{RouteSettings, Settings, Tls, Transport, UpstreamSettings};
-use gatepost::gateway::shutdown::Shutdown;
-use gatepost::gateway::{Gateway, Prepared};
+use gatepost::gateway::reload::{Loaded, Watched};
+use gatepost::gateway::settings::{Drain, RouteSettings, Settings, Tls, Transport, UpstreamSettings};
+use gatepost::gateway::shutdown::{Shutdown, Trigger};
+use gatepost::gateway::{Prepared, Serving};
+use gatepost::gateway::{admin, listener};
 use gatepost::oauth::ids::Issuer;
 use gatepost::token::clock::Clock;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
+use tokio::task::{AbortHandle, JoinHandle};
+use tokio::time::{sleep, timeout};
 use tracing::level_filters::LevelFilter;
+
+use self::logs::Logs;
 
 /// The auth gateway in front of unmodified MCP servers.
 ///
@@ -37,7 +44,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve until SIGTERM or SIGINT. Audit records go to standard output, logs to standard error.
+    /// Serve until SIGTERM or SIGINT. Audit records go to standard output or where the file says, logs to standard error.
     Run {
         #[command(flatten)]
         file: File,
@@ -97,11 +104,8 @@ enum LogFormat {
 /// Reads the arguments and runs the command.
 pub(crate) fn run() -> ExitCode {
     match Arguments::parse().command {
-        Command::Run { file, log_format, log_level } => {
-            start_logs(log_format, log_level);
-            with_file(&file, serve)
-        }
-        Command::Check { file } => with_file(&file, |path, settings| {
+        Command::Run { file, log_format, log_level } => logged(log_format, log_level, || with_file(&file, serve)),
+        Command::Check { file } => with_file(&file, |path, settings, _| {
             let summary = summary(path, &settings);
             for warning in warnings(&settings) {
                 eprintln!("{}: warning: {warning}", path.display());
@@ -112,13 +116,12 @@ pub(crate) fn run() -> ExitCode {
             }
         }),
         #[cfg(feature = "demo")]
-        Command::Demo(options) => show(options),
+        Command::Demo(options) => logged(LogFormat::Text, LevelFilter::WARN, || show(options)),
     }
 }
 
 #[cfg(feature = "demo")]
 fn show(Demo { listen, issuer_listen, upstream, write, check }: Demo) -> ExitCode {
-    start_logs(LogFormat::Text, LevelFilter::WARN);
     let options = demo::Options { listen, issuer_listen, upstream, write, check };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let shown = runtime.map_err(|error| format!("no threads: {error}")).and_then(|runtime| {
@@ -135,7 +138,21 @@ fn show(Demo { listen, issuer_listen, upstream, write, check }: Demo) -> ExitCod
     }
 }
 
-fn with_file(file: &File, then: impl FnOnce(&Path, Settings) -> ExitCode) -> ExitCode {
+/// Does `work` with a log, all of which is written before this returns.
+fn logged(format: LogFormat, level: LevelFilter, work: impl FnOnce() -> ExitCode) -> ExitCode {
+    let logs = match Logs::start(format, level) {
+        Ok(logs) => logs,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = work();
+    logs.flush();
+    code
+}
+
+fn with_file(file: &File, then: impl FnOnce(&Path, Settings, Vec<Watched>) -> ExitCode) -> ExitCode {
     let default = || DEFAULT_FILES.map(Path::new).into_iter().find(|path| path.exists());
     let Some(path) = file.config.as_deref().or_else(default) else {
         eprintln!(
@@ -144,9 +161,9 @@ fn with_file(file: &File, then: impl FnOnce(&Path, Settings) -> ExitCode) -> Exi
         );
         return ExitCode::from(EX_CONFIG);
     };
-    match config::load(path) {
-        Ok(settings) => then(path, settings),
-        Err(errors) => {
+    match config::load_and_watch(path) {
+        (Ok(settings), files) => then(path, settings, files),
+        (Err(errors), _) => {
             eprintln!("{errors}");
             ExitCode::from(EX_CONFIG)
         }
@@ -168,32 +185,48 @@ fn unusable(path: &Path, error: &str) -> ExitCode {
     ExitCode::from(EX_CONFIG)
 }
 
-fn serve(path: &Path, settings: Settings) -> ExitCode {
+fn serve(path: &Path, settings: Settings, files: Vec<Watched>) -> ExitCode {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if let Some(threads) = settings.threads {
         runtime.worker_threads(threads);
     }
-    let (listen, summary, warnings) = (settings.listen, summary(path, &settings), warnings(&settings));
-    let prepared = match Prepared::new(settings) {
-        Ok(prepared) => prepared,
+    let (listen, admin, summary, warnings) =
+        (settings.listen, settings.admin, summary(path, &settings), warnings(&settings));
+    let audit = settings.audit.clone();
+    let ready = Prepared::new(settings).and_then(|prepared| Ok((prepared, AuditSink::open(&audit)?)));
+    let (prepared, audit) = match ready {
+        Ok(ready) => ready,
         Err(error) => return unusable(path, &error),
     };
     let served = runtime.enable_all().build().map_err(|error| format!("no threads: {error}")).and_then(|runtime| {
-        let audit = AuditSink::start(std::io::stdout())?;
+        let mut records = audit.clone();
+        let mut telemetry = None;
         let served = runtime.block_on(async {
-            let gateway = Arc::new(prepared.start(audit.clone(), Clock::system())?);
-            let listener = listener::bind(listen).map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+            let serving = Arc::new(prepared.start(audit.clone(), Clock::system())?);
+            let bind = |address: SocketAddr| {
+                listener::bind(address).map_err(|error| format!("cannot listen on {address}: {error}"))
+            };
+            let (listener, admin) = (bind(listen)?, admin.map(bind).transpose()?);
             for line in summary.lines() {
                 tracing::info!("{line}");
             }
             for warning in warnings {
                 tracing::warn!("{warning}");
             }
-            until_signalled(gateway, listener).await
+            tokio::spawn(Clock::system().report_steps());
+            let reloading = reload_on_change(path, files, Arc::clone(&serving))?;
+            let served = until_signalled(Arc::clone(&serving), listener, admin).await;
+            reloading.abort();
+            records = serving.audit();
+            telemetry = serving.current().telemetry().cloned();
+            served
         });
         runtime.shutdown_timeout(Duration::from_secs(1));
         // Only now: requests that were cut wrote their records as the runtime dropped them.
-        audit.flush();
+        records.flush();
+        if let Some(telemetry) = telemetry {
+            telemetry.flush();
+        }
         served
     });
     match served {
@@ -205,23 +238,85 @@ fn serve(path: &Path, settings: Settings) -> ExitCode {
     }
 }
 
-/// Serves until SIGTERM or SIGINT; then requests under way have `GRACE` to end.
-async fn until_signalled(gateway: Arc<Gateway>, listener: TcpListener) -> Result<(), String> {
+/// Reads the file again on SIGHUP, which opens audit files again, too, and when a file that was read has changed.
+fn reload_on_change(path: &Path, files: Vec<Watched>, serving: Arc<Serving>) -> Result<AbortHandle, String> {
+    let mut hangup = catch(SignalKind::hangup())?;
+    let asked = Arc::new(Notify::new());
+    let path = path.to_owned();
+    let load = move || {
+        let (settings, files) = config::load_and_watch(&path);
+        let warnings = settings.as_ref().map(warnings).unwrap_or_default();
+        Loaded { settings: settings.map_err(|errors| errors.to_string()), warnings, files }
+    };
+    let reopened = Arc::clone(&serving);
+    let reloading = serving.reload_on_change(files, Arc::clone(&asked), load);
+    let task = tokio::spawn(async move {
+        let asking = async {
+            while hangup.recv().await.is_some() {
+                reopened.reopen_audit();
+                asked.notify_one();
+            }
+        };
+        tokio::join!(asking, reloading);
+    });
+    Ok(task.abort_handle())
+}
+
+/// Serves until SIGTERM or SIGINT, and then as `drain` says; a second signal ends it at once. Operators are answered to the last.
+async fn until_signalled(
+    gateway: Arc<Serving>,
+    listener: TcpListener,
+    admin: Option<TcpListener>,
+) -> Result<(), String> {
     let (trigger, shutdown) = Shutdown::new();
-    let catch = |kind| signal(kind).map_err(|error| format!("cannot catch signals: {error}"));
+    let (_until_the_end, end) = Shutdown::new();
+    if let Some(listener) = admin {
+        let (serving, reloads) = (Arc::clone(&gateway), Arc::clone(gateway.reloads()));
+        tokio::spawn(admin::serve(listener, move || serving.current(), reloads, shutdown.clone(), end));
+    }
     let (mut terminate, mut interrupt) = (catch(SignalKind::terminate())?, catch(SignalKind::interrupt())?);
-    let mut serving = tokio::spawn(gateway.serve(listener, shutdown));
+    let mut serving = tokio::spawn(Arc::clone(&gateway).serve(listener, shutdown));
+    let mut signalled = async || {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
     tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        () = signalled() => {}
         ended = &mut serving => return ended.map_err(|error| format!("the listener ended: {error}")),
     }
-    tracing::info!("stopping: requests under way have {} s to end", GRACE.as_secs());
-    trigger.request();
-    if tokio::time::timeout(GRACE, serving).await.is_err() {
-        tracing::warn!("some requests did not end in time and are cut");
+    // As the file has it now.
+    let Drain { delay, grace } = gateway.current().settings().drain;
+    tracing::info!("stopping: clients are accepted for {delay:?} more, requests under way then have {grace:?} to end");
+    tokio::select! {
+        () = drain(&trigger, delay, grace, &mut serving) => {}
+        () = signalled() => tracing::warn!("a second signal: what is under way is cut"),
     }
     Ok(())
+}
+
+/// The phases of the end, up to the moment at which what still runs is cut.
+async fn drain(trigger: &Trigger, delay: Duration, grace: Duration, serving: &mut JoinHandle<()>) {
+    if !delay.is_zero() {
+        trigger.drain();
+        sleep(delay).await;
+        // Requests that were sent before the listener closed are still on their way from the system to us.
+        trigger.close();
+        sleep(LAST_ARRIVALS).await;
+    }
+    trigger.request();
+    if timeout(grace, &mut *serving).await.is_ok() {
+        return;
+    }
+    trigger.end();
+    if timeout(LAST_CHUNKS, serving).await.is_err() {
+        tracing::warn!("some requests did not end in time and are cut");
+    }
+}
+
+fn catch(kind: SignalKind) -> Result<Signal, String> {
+    signal(kind).map_err(|error| format!("cannot catch signals: {error}"))
 }
 
 /// What the file amounts to, a line each: what operators compare with what clients are given.
@@ -232,6 +327,7 @@ fn summary(path: &Path, settings: &Settings) -> String {
         Tls::Files { .. } => "https",
     };
     let mut lines = vec![format!("{}: ok; listen {} ({scheme})", path.display(), settings.listen)];
+    lines.extend(settings.admin.map(|admin| format!("admin: http://{admin}")));
     for route in &settings.routes {
         let UpstreamSettings { https, authority, path, .. } = &route.upstream;
         let upstream = format!("{}://{authority}{path}", if *https { "https" } else { "http" });
@@ -251,23 +347,18 @@ fn warnings(settings: &Settings) -> Vec<String> {
         let name = Arc::clone(&route.name);
         route.policy.warnings().into_iter().map(move |warning| format!("route {name}: {warning}"))
     };
-    settings.routes.iter().flat_map(of_route).collect()
-}
-
-fn start_logs(format: LogFormat, level: LevelFilter) {
-    let logs = tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_max_level(level)
-        .with_target(false)
-        .with_ansi(std::io::stderr().is_terminal());
-    match format {
-        LogFormat::Text => logs.init(),
-        LogFormat::Json => logs.json().init(),
-    }
+    let open = settings.admin.filter(|admin| !admin.ip().is_loopback()).map(|admin| {
+        format!(
+            "admin: whoever reaches {admin} is shown policy, decisions and who made them, and nothing asks who that is"
+        )
+    });
+    open.into_iter().chain(settings.routes.iter().flat_map(of_route)).collect()
 }
 
 const DEFAULT_FILES: [&str; 2] = ["gatepost.yaml", "/etc/gatepost/gatepost.yaml"];
 /// `sysexits.h`: something was found in a configuration file.
 const EX_CONFIG: u8 = 78;
-/// How long requests under way may take once the gateway is told to stop.
-const GRACE: Duration = Duration::from_secs(20);
+/// From closing the listener until requests are refused.
+const LAST_ARRIVALS: Duration = Duration::from_millis(100);
+/// For the clean end of streams that did not end by themselves.
+const LAST_CHUNKS: Duration = Duration::from_millis(500);

@@ -84,19 +84,35 @@ pub enum Unknown {
 pub enum RuleId {
     /// `required_scopes` of the route.
     Required,
-    /// `rules[n]`, counted from 0.
-    Rule(usize),
+    /// One of `rules`.
+    Rule {
+        /// Which, counted from 0.
+        place: usize,
+        /// Its line in the file, counted from 1; 0 where it stands in none.
+        line: usize,
+    },
     /// `default`.
     Default,
     /// Built in: no rule can permit it (an unnamed method, a name that no wildcard may match).
     BuiltIn,
 }
 
+impl RuleId {
+    /// The line of the file that the rule begins in.
+    #[must_use]
+    pub fn line(self) -> Option<usize> {
+        match self {
+            Self::Rule { line, .. } => Some(line).filter(|line| *line > 0),
+            Self::Required | Self::Default | Self::BuiltIn => None,
+        }
+    }
+}
+
 impl fmt::Display for RuleId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Required => f.write_str("required_scopes"),
-            Self::Rule(place) => write!(f, "rules[{place}]"),
+            Self::Rule { place, line: _ } => write!(f, "rules[{place}]"),
             Self::Default => f.write_str("default"),
             Self::BuiltIn => f.write_str("built_in"),
         }
@@ -153,14 +169,18 @@ pub enum Failure {
     UnsupportedRevision {
         requested: String,
     },
+    /// `limit`: the key of the file that says how much, for the audit record.
     RateLimited {
         retry_after_secs: u64,
+        limit: &'static str,
     },
     KeysUnavailable {
         retry_after_secs: u64,
     },
+    /// `limit`: the key of the file that says how much, for the audit record.
     Overloaded {
         retry_after_secs: u64,
+        limit: &'static str,
     },
     ShuttingDown {
         retry_after_secs: u64,
@@ -517,7 +537,7 @@ impl Failure {
             Self::RateLimited { .. } => Row::client(
                 "rate_limited",
                 StatusCode::TOO_MANY_REQUESTS,
-                "You have too much open or under way here at once. Close streams that you no longer need, or wait",
+                "You ask for more here than you may at a time. Wait, or close streams that you no longer need",
             ),
             Self::KeysUnavailable { .. } => Row::warn(
                 "keys_unavailable",
@@ -576,6 +596,7 @@ impl Failure {
             | Self::UpstreamProtocol { detail, location: None }
             | Self::Internal { detail } => (*detail).to_owned(),
             Self::UpstreamProtocol { detail, location: Some(location) } => format!("{detail}: {location}"),
+            Self::RateLimited { limit, .. } | Self::Overloaded { limit, .. } => (*limit).to_owned(),
             Self::InvalidToken(fault) => fault.as_str().to_owned(),
             Self::UnsupportedRevision { requested } => requested.clone(),
             Self::Misdirected
@@ -587,9 +608,7 @@ impl Failure {
             | Self::SessionNotFound
             | Self::BodyTooLarge
             | Self::BodyTimeout
-            | Self::RateLimited { .. }
             | Self::KeysUnavailable { .. }
-            | Self::Overloaded { .. }
             | Self::ShuttingDown { .. }
             | Self::UpstreamUnauthorized => String::new(),
         }

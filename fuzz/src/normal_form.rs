@@ -49,6 +49,7 @@ fn is_normal(uri: &str) -> bool {
             target: Target::Resources(vec![Pattern::parse(pattern, Dialect::Uri).expect("a pattern")]),
             effect,
             enforced: false,
+            line: 0,
         };
         Policy::new(PolicySettings {
             route: "fuzz".into(),

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use serde_json::{Number, Value};
 
 /// A document.
@@ -34,6 +35,28 @@ impl Tree {
     /// The document that the bytes are, read by `serde_json`.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()
+    }
+
+    /// The same, with a text in place of each string and number that is JSON and that `serde_json` makes no value of: half of
+    /// a surrogate pair, more than a double holds.
+    pub(super) fn read_loosely(bytes: &[u8]) -> Option<Self> {
+        Self::read(bytes).or_else(|| Self::loosely(serde_json::from_slice(bytes).ok()?))
+    }
+
+    fn loosely(value: &RawValue) -> Option<Self> {
+        let text = value.get();
+        match text.as_bytes().first()? {
+            b'[' => {
+                let elements: Vec<&RawValue> = serde_json::from_str(text).ok()?;
+                elements.into_iter().map(Self::loosely).collect::<Option<_>>().map(Self::Array)
+            }
+            b'{' => {
+                let Members(members) = serde_json::from_str(text).ok()?;
+                let member = |(name, value): (String, &RawValue)| Some((name, Self::loosely(value)?));
+                members.into_iter().map(member).collect::<Option<_>>().map(Self::Object)
+            }
+            _ => Some(Self::read(text.as_bytes()).unwrap_or_else(|| Self::Text(format!("as written: {text}")))),
+        }
     }
 
     /// Whether an object at any depth has two members of one name.
@@ -140,6 +163,29 @@ impl From<Value> for Tree {
                 Self::Object(members.into_iter().map(|(name, value)| (name, Self::from(value))).collect())
             }
         }
+    }
+}
+
+/// The members of an object, as written.
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct All;
+        impl<'de> Visitor<'de> for All {
+            type Value = Members<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(All)
     }
 }
 

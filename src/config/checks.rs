@@ -7,37 +7,67 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::{Problem, shown};
-use super::place::{KeyPath, Node};
+use super::place::{KeyPath, Node, Place};
+use crate::gateway::reload::Watched;
 
 /// Problems beyond these are not kept.
 const PROBLEMS_MAX: usize = 1000;
 
-/// The checks of one file under way.
+/// The checks of one file, and of those that it includes, under way.
 pub(super) struct Checks<'a> {
-    tree: &'a Node,
-    base: &'a Path,
+    sources: Vec<Source>,
+    files: &'a mut Vec<Watched>,
     problems: Vec<Problem>,
 }
 
+/// One of the files.
+pub(super) struct Source {
+    /// As messages name it.
+    pub(super) name: String,
+    /// The folder that the names in it are relative to.
+    pub(super) base: PathBuf,
+    /// Where everything in it stands; `None`: it could not be read.
+    pub(super) tree: Option<Node>,
+}
+
 impl<'a> Checks<'a> {
-    /// Checks of the file whose places are `tree`; the files it names are relative to `base`.
-    pub(super) fn new(tree: &'a Node, base: &'a Path) -> Self {
-        Self { tree, base, problems: Vec::new() }
+    /// Checks of `source`, which includes what is added later. The files that are read are added to `files`.
+    pub(super) fn new(source: Source, files: &'a mut Vec<Watched>) -> Self {
+        Self { sources: vec![source], files, problems: Vec::new() }
     }
 
-    /// Everything that was refused.
-    pub(super) fn into_problems(self) -> Vec<Problem> {
-        self.problems
+    /// Another file; its number is how many there were before.
+    pub(super) fn include(&mut self, source: Source, problems: Vec<Problem>) -> usize {
+        let number = self.sources.len();
+        self.sources.push(source);
+        for problem in problems {
+            self.add(problem.in_file(number));
+        }
+        number
+    }
+
+    /// The names of the files, and everything that was refused.
+    pub(super) fn into_problems(self) -> (Vec<String>, Vec<Problem>) {
+        (self.sources.into_iter().map(|source| source.name).collect(), self.problems)
+    }
+
+    fn tree(&self, path: &KeyPath) -> Option<&Node> {
+        self.sources.get(path.file())?.tree.as_ref()
+    }
+
+    fn place(&self, path: &KeyPath) -> Place {
+        self.tree(path).map_or(Place::START, |tree| tree.place(path))
     }
 
     /// Refuses the value at `path`.
     pub(super) fn refuse(&mut self, path: &KeyPath, found: impl Into<String>, expected: impl Into<String>) {
-        self.add(Problem::at(self.tree.place(path), path.clone(), found, expected));
+        self.add(Problem::at(self.place(path), path.clone(), found, expected));
     }
 
     /// Refuses the key at the end of `path`.
     pub(super) fn refuse_key(&mut self, path: &KeyPath, found: impl Into<String>, expected: impl Into<String>) {
-        self.add(Problem::at(self.tree.key_place(path), path.clone(), found, expected));
+        let place = self.tree(path).map_or(Place::START, |tree| tree.key_place(path));
+        self.add(Problem::at(place, path.clone(), found, expected));
     }
 
     fn add(&mut self, problem: Problem) {
@@ -46,14 +76,23 @@ impl<'a> Checks<'a> {
         }
     }
 
-    /// The line of the value at `path`.
-    pub(super) fn line(&self, path: &KeyPath) -> usize {
-        self.tree.place(path).line
+    /// The line of the value at `path`, as a message about `from` says it: `line 7`, and of which file where it is another.
+    pub(super) fn line(&self, path: &KeyPath, from: &KeyPath) -> String {
+        let line = self.place(path).line;
+        match self.sources.get(path.file()) {
+            Some(source) if path.file() != from.file() => format!("line {line} of {}", source.name),
+            Some(_) | None => format!("line {line}"),
+        }
+    }
+
+    /// The number of that line.
+    pub(super) fn line_number(&self, path: &KeyPath) -> usize {
+        self.place(path).line
     }
 
     /// The value at `path`, fit for a message.
     pub(super) fn shown(&self, path: &KeyPath) -> String {
-        self.tree.describe(path)
+        self.tree(path).map(|tree| tree.describe(path)).unwrap_or_default()
     }
 
     /// What `text` was read as; the error says what was expected.
@@ -128,7 +167,7 @@ impl<'a> Checks<'a> {
 
     /// A file that can be opened. What is in it is read elsewhere.
     pub(super) fn file(&mut self, path: &KeyPath, name: &str) -> Option<PathBuf> {
-        let file = self.resolve(name);
+        let file = self.resolve(path, name);
         // Looked at before it is opened: opening a pipe would wait for somebody to write.
         let opened = fs::metadata(&file)
             .and_then(|metadata| if metadata.is_file() { File::open(&file).map(|_| true) } else { Ok(false) });
@@ -146,8 +185,26 @@ impl<'a> Checks<'a> {
         }
     }
 
-    /// The path of a file that the file names.
-    pub(super) fn resolve(&self, name: &str) -> PathBuf {
-        self.base.join(name)
+    /// The path of a file that is named at `path` and about to be read.
+    pub(super) fn resolve(&mut self, path: &KeyPath, name: &str) -> PathBuf {
+        let file = self.path_of(path, name);
+        self.watch(&file);
+        file
+    }
+
+    /// The path of a file that is named at `path`.
+    pub(super) fn path_of(&self, path: &KeyPath, name: &str) -> PathBuf {
+        self.sources.get(path.file()).map_or_else(|| PathBuf::from(name), |source| source.base.join(name))
+    }
+
+    /// How messages name a file that the first file names.
+    pub(super) fn beside(&self, name: &str) -> PathBuf {
+        let first = self.sources.first().map(|source| Path::new(&source.name));
+        first.and_then(Path::parent).unwrap_or_else(|| Path::new("")).join(name)
+    }
+
+    /// This file is about to be read.
+    pub(super) fn watch(&mut self, file: &Path) {
+        self.files.push(Watched::now(file));
     }
 }

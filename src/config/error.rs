@@ -11,12 +11,13 @@ const SHOWN_MAX: usize = 80;
 /// How many problems are written out; nobody reads more before repairing the first.
 pub(super) const PROBLEMS_MAX: usize = 50;
 
-/// Everything that is wrong with a file, in the order of its lines; never empty when returned.
+/// Everything that is wrong with a file and those that it includes, in the order of their lines; never empty when returned.
 ///
 /// `Display` writes two lines for each: `file:line:column: key: what is wrong`, and what was expected.
 #[derive(Debug, Default)]
 pub struct ConfigErrors {
-    file: String,
+    /// The names of the files that problems are in.
+    files: Vec<String>,
     problems: Vec<Problem>,
 }
 
@@ -30,10 +31,10 @@ pub(super) struct Problem {
 }
 
 impl ConfigErrors {
-    /// All `problems` of the file called `file`, sorted by place.
-    pub(super) fn new(file: &str, mut problems: Vec<Problem>) -> Self {
-        problems.sort_by_key(|problem| problem.place);
-        Self { file: file.to_owned(), problems }
+    /// All `problems` of the files of these names, sorted by place.
+    pub(super) fn new(files: Vec<String>, mut problems: Vec<Problem>) -> Self {
+        problems.sort_by_key(|problem| (problem.path.file(), problem.place));
+        Self { files, problems }
     }
 
     /// How many there are.
@@ -49,7 +50,8 @@ impl fmt::Display for ConfigErrors {
             if index > 0 {
                 f.write_str("\n")?;
             }
-            write!(f, "{}:{}{problem}", shown_name(&self.file), if problem.place.is_some() { "" } else { " " })?;
+            let file = self.files.get(problem.path.file()).map(|name| shown_name(name)).unwrap_or_default();
+            write!(f, "{file}:{}{problem}", if problem.place.is_some() { "" } else { " " })?;
         }
         match self.problems.len().checked_sub(PROBLEMS_MAX) {
             Some(more @ 1..) => write!(f, "\n… and {more} more"),
@@ -72,6 +74,12 @@ impl Problem {
         self
     }
 
+    /// The same problem of another file.
+    pub(super) fn in_file(mut self, file: usize) -> Self {
+        self.path = self.path.in_file(file);
+        self
+    }
+
     /// What is wrong with the file as a whole.
     pub(super) fn of_file(found: impl Into<String>, expected: impl Into<String>) -> Self {
         Self { place: None, path: KeyPath::default(), found: found.into(), expected: expected.into() }
@@ -83,7 +91,7 @@ impl fmt::Display for Problem {
         if let Some(Place { line, column }) = self.place {
             write!(f, "{line}:{column}: ")?;
         }
-        if self.path != KeyPath::default() {
+        if !self.path.is_root() {
             write!(f, "{}: ", self.path)?;
         }
         write!(f, "{}\n  expected: {}", self.found, self.expected)

@@ -1,12 +1,14 @@
-//! `limits` and `timeouts`: sizes, counts and times. Zero where it would stop everything, and numbers that would bound
+//! `limits`, `timeouts` and `drain`: sizes, counts and times. Zero where it would stop everything, and numbers that would bound
 //! nothing, are refused.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::checks::Checks;
 use super::place::KeyPath;
 use super::{raw, routes};
-use crate::gateway::settings::{Limits, Timeouts};
+use crate::gateway::rates::PER_MAX;
+use crate::gateway::settings::{Drain, Limits, Rate, RouteLimits, Timeouts};
 
 /// `limits`: each as written, else its default.
 pub(super) fn limits(raw: &raw::Limits, checks: &mut Checks<'_>) -> Limits {
@@ -60,6 +62,14 @@ pub(super) fn limits(raw: &raw::Limits, checks: &mut Checks<'_>) -> Limits {
             1..=1_000_000,
             default.connections_max,
         ),
+        connections_per_address_max: checks.size(
+            &at("connections_per_address_max"),
+            raw.connections_per_address_max,
+            1..=1_000_000,
+            default.connections_per_address_max,
+        ),
+        requests_max: checks.size(&at("requests_max"), raw.requests_max, 1..=1_000_000, default.requests_max),
+        rate_per_principal: rate(raw.rate_per_principal.as_ref(), &at("rate_per_principal"), checks),
         streams_per_principal_max: checks.size(
             &at("streams_per_principal_max"),
             raw.streams_per_principal_max,
@@ -87,6 +97,27 @@ pub(super) fn limits(raw: &raw::Limits, checks: &mut Checks<'_>) -> Limits {
     limits
 }
 
+/// `routes[].limits`; the rates of the rules are added where those are read.
+pub(super) fn of_route(raw: &raw::RouteLimits, path: &KeyPath, checks: &mut Checks<'_>) -> RouteLimits {
+    let requests_max = checks.number(&path.key("requests_max"), raw.requests_max, 1..=1_000_000);
+    RouteLimits {
+        requests_max: requests_max.and_then(|number| usize::try_from(number).ok()),
+        rate: rate(raw.rate.as_ref(), &path.key("rate"), checks),
+        rate_per_principal: rate(raw.rate_per_principal.as_ref(), &path.key("rate_per_principal"), checks),
+        rules: Vec::new(),
+    }
+}
+
+/// A rate, where one is written.
+pub(super) fn rate(raw: Option<&raw::Rate>, path: &KeyPath, checks: &mut Checks<'_>) -> Option<Rate> {
+    let raw = raw?;
+    let number = |number: Option<u64>| number.and_then(|number| u32::try_from(number).ok()).and_then(NonZeroU32::new);
+    let requests = number(checks.number(&path.key("requests"), Some(raw.requests), 1..=1_000_000))?;
+    let per = checks.duration(&path.key("per_secs"), raw.per_secs, PER_MAX.as_secs(), Duration::from_secs(1));
+    let burst = number(checks.number(&path.key("burst"), raw.burst, 1..=u64::from(requests.get())));
+    Some(Rate { requests, per, burst: burst.unwrap_or(requests) })
+}
+
 /// `timeouts`: each as written, else its default.
 pub(super) fn timeouts(raw: &raw::Timeouts, checks: &mut Checks<'_>) -> Timeouts {
     let path = KeyPath::default().key("timeouts");
@@ -101,5 +132,16 @@ pub(super) fn timeouts(raw: &raw::Timeouts, checks: &mut Checks<'_>) -> Timeouts
         keep_alive: keep_alive.map_or(default.keep_alive, |secs| (secs > 0).then(|| Duration::from_secs(secs))),
         connect: time("connect_secs", raw.connect_secs, routes::CONNECT_SECS_MAX, default.connect),
         answer: time("answer_secs", raw.answer_secs, routes::ANSWER_SECS_MAX, default.answer),
+    }
+}
+
+/// `drain`: each as written, else its default.
+pub(super) fn drain(raw: &raw::Drain, checks: &mut Checks<'_>) -> Drain {
+    let (path, default) = (KeyPath::default().key("drain"), Drain::default());
+    let delay = checks.number(&path.key("delay_secs"), raw.delay_secs, 0..=300);
+    let grace = checks.number(&path.key("grace_secs"), raw.grace_secs, 1..=3600);
+    Drain {
+        delay: delay.map_or(default.delay, Duration::from_secs),
+        grace: grace.map_or(default.grace, Duration::from_secs),
     }
 }

@@ -3,7 +3,9 @@
 
 pub mod error;
 
+mod audit;
 mod checks;
+mod include;
 mod limits;
 mod place;
 mod raw;
@@ -12,6 +14,7 @@ mod rules;
 mod scalar;
 mod secret;
 mod servers;
+mod telemetry;
 mod transport;
 mod yaml;
 
@@ -23,10 +26,12 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use self::checks::Checks;
+use self::checks::{Checks, Source};
 use self::error::{Problem, shown};
 use self::place::{KeyPath, Place};
-use crate::gateway::settings::{SessionKey, Settings, Tls};
+use crate::gateway::reload::Watched;
+use crate::gateway::secret::SecretKey;
+use crate::gateway::settings::{Settings, Tls};
 use crate::oauth::ids::PublicOrigin;
 use crate::oauth::scope::{Scope, ScopeHierarchy};
 
@@ -38,31 +43,47 @@ const FILE_BYTES_MAX: usize = 1 << 20;
 /// Reads and checks a file, and the files that it names (keys, certificates). Names of files in it are relative to its
 /// folder.
 pub fn load(path: &Path) -> Result<Settings, ConfigErrors> {
+    load_and_watch(path).0
+}
+
+/// The same, and which files were read, or should have been, also when they cannot be used: a file that is repaired must be
+/// noticed.
+pub fn load_and_watch(path: &Path) -> (Result<Settings, ConfigErrors>, Vec<Watched>) {
     let name = path.display().to_string();
-    let text = read_text(path).map_err(|problem| ConfigErrors::new(&name, vec![problem]))?;
-    parse(&text, &name, path.parent().unwrap_or_else(|| Path::new("")))
+    let mut files = vec![Watched::now(path)];
+    let settings = match read_text(path, "a readable file; name another with --config") {
+        Ok(text) => parse_and_watch(&text, &name, path.parent().unwrap_or_else(|| Path::new("")), &mut files),
+        Err(problem) => Err(ConfigErrors::new(vec![name], vec![problem])),
+    };
+    (settings, files)
 }
 
 /// Reads and checks `text` as a file called `name`. Names of files in it are relative to `base`.
 pub fn parse(text: &str, name: &str, base: &Path) -> Result<Settings, ConfigErrors> {
+    parse_and_watch(text, name, base, &mut Vec::new())
+}
+
+fn parse_and_watch(text: &str, name: &str, base: &Path, files: &mut Vec<Watched>) -> Result<Settings, ConfigErrors> {
+    let of_file = |problems| ConfigErrors::new(vec![name.to_owned()], problems);
     if text.len() > FILE_BYTES_MAX {
-        return Err(ConfigErrors::new(name, vec![too_long()]));
+        return Err(of_file(vec![too_long()]));
     }
-    let (file, tree) = yaml::read(text).map_err(|problems| ConfigErrors::new(name, problems))?;
-    let mut checks = Checks::new(&tree, base);
+    let (file, tree) = yaml::read(text).map_err(of_file)?;
+    let source = Source { name: name.to_owned(), base: base.to_owned(), tree: Some(tree) };
+    let mut checks = Checks::new(source, files);
     let settings = settings(&file, &mut checks);
     match (settings, checks.into_problems()) {
-        (Some(settings), problems) if problems.is_empty() => Ok(settings),
-        (_, problems) => Err(ConfigErrors::new(name, problems)),
+        (Some(settings), (_, problems)) if problems.is_empty() => Ok(settings),
+        (_, (names, problems)) => Err(ConfigErrors::new(names, problems)),
     }
 }
 
-fn read_text(path: &Path) -> Result<String, Problem> {
+fn read_text(path: &Path, expected: &str) -> Result<String, Problem> {
     let mut bytes = Vec::new();
     let limit = u64::try_from(FILE_BYTES_MAX).unwrap_or(u64::MAX);
-    File::open(path).and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes)).map_err(|error| {
-        Problem::of_file(format!("cannot be read: {error}"), "a readable file; name another with --config")
-    })?;
+    File::open(path)
+        .and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes))
+        .map_err(|error| Problem::of_file(format!("cannot be read: {error}"), expected))?;
     if bytes.len() > FILE_BYTES_MAX {
         return Err(too_long());
     }
@@ -82,6 +103,7 @@ fn too_long() -> Problem {
 fn settings(file: &raw::File, checks: &mut Checks<'_>) -> Option<Settings> {
     let root = KeyPath::default();
     let listen = listen(file, checks);
+    let admin = admin(file, listen, checks);
     let tls = tls(file, listen, checks);
     let public_url = public_url(file, listen, checks);
     let hosts = checks.list(&root.key("hosts"), &file.hosts, own_host);
@@ -96,12 +118,17 @@ fn settings(file: &raw::File, checks: &mut Checks<'_>) -> Option<Settings> {
         listen,
     };
     let timeouts = common.timeouts;
-    let routes = routes::routes(&file.routes, &common, checks);
+    let included = include::included(file.include.as_ref(), checks);
+    let routes = routes::routes(&include::all_routes(file, &included), &common, checks);
     let session_keys = session_keys(&file.sessions, checks);
     let limits = limits::limits(&file.limits, checks);
+    let drain = limits::drain(&file.drain, checks);
     let trusted_proxies = checks.list(&root.key("trusted_proxies"), &file.trusted_proxies, network);
+    let audit = audit::audit(&file.audit, checks);
+    let telemetry = telemetry::telemetry(&file.telemetry, listen, checks);
     Some(Settings {
         listen: listen?,
+        admin,
         tls: tls?,
         public_url: public_url?,
         hosts: hosts?,
@@ -111,14 +138,37 @@ fn settings(file: &raw::File, checks: &mut Checks<'_>) -> Option<Settings> {
         session_keys,
         limits,
         timeouts,
+        drain,
         trusted_proxies: trusted_proxies?,
+        audit,
+        telemetry,
     })
 }
 
 fn listen(file: &raw::File, checks: &mut Checks<'_>) -> Option<SocketAddr> {
     let text = file.listen.as_deref().unwrap_or("127.0.0.1:8080");
-    let read = text.parse().map_err(|_| "an IP address and a port, such as 127.0.0.1:8080, 0.0.0.0:8443 or [::]:8443");
-    checks.value(&KeyPath::default().key("listen"), text, read)
+    checks.value(&KeyPath::default().key("listen"), text, socket(text))
+}
+
+fn socket(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "an IP address and a port, such as 127.0.0.1:8080, 0.0.0.0:8443 or [::]:8443")
+}
+
+/// `None`, too, where it cannot be read, which is reported.
+fn admin(file: &raw::File, listen: Option<SocketAddr>, checks: &mut Checks<'_>) -> Option<SocketAddr> {
+    let text = &file.admin.as_ref()?.listen;
+    let path = KeyPath::default().key("admin").key("listen");
+    let admin = checks.value(&path, text, socket(text))?;
+    let same = |listen: &SocketAddr| {
+        let meet = admin.ip() == listen.ip() || admin.ip().is_unspecified() || listen.ip().is_unspecified();
+        meet && admin.port() == listen.port() && admin.port() != 0
+    };
+    if listen.as_ref().is_some_and(same) {
+        // What it shows is for operators alone, and what clients may ask is not for it to answer.
+        let found = format!("{} is where clients are served (`listen`)", checks.shown(&path));
+        checks.refuse(&path, found, "a port that `listen` does not have, such as 127.0.0.1:9090");
+    }
+    Some(admin)
 }
 
 fn tls(file: &raw::File, listen: Option<SocketAddr>, checks: &mut Checks<'_>) -> Option<Tls> {
@@ -220,30 +270,31 @@ fn scope_hierarchy(file: &raw::File, checks: &mut Checks<'_>) -> Option<ScopeHie
 }
 
 /// Every key that can be read; the others are reported.
-fn session_keys(sessions: &raw::Sessions, checks: &mut Checks<'_>) -> Vec<SessionKey> {
+fn session_keys(sessions: &raw::Sessions, checks: &mut Checks<'_>) -> Vec<SecretKey> {
     let list = KeyPath::default().key("sessions").key("keys");
-    let mut keys = Vec::new();
-    for (index, source) in sessions.keys.iter().enumerate() {
-        let path = list.index(index);
-        let (path, source, read) = match (&source.file, &source.env) {
-            (Some(file), None) => (path.key("file"), file, secret::session_key_from_file(&checks.resolve(file))),
-            (None, Some(name)) => (path.key("env"), name, secret::session_key_from_env(name)),
-            (Some(_), Some(_)) | (None, None) => {
-                checks.refuse(&path, "a key comes from one place", "exactly one of `file:` and `env:`");
-                continue;
-            }
-        };
-        match read {
-            Ok(key) => keys.push(key),
-            Err(_) if secret::is_session_key(source) => {
-                let expected =
-                    "the name of a file or of a variable that holds it; a new secret, since this one stood here";
-                checks.refuse(&path, "this is the secret itself, which never stands in the file", expected);
-            }
-            Err(fault) => checks.refuse(&path, format!("{} {fault}", shown(source)), secret::SESSION_KEY_FORMS),
+    let keys = sessions.keys.iter().enumerate();
+    keys.filter_map(|(index, source)| secret_key(source, &list.index(index), checks)).collect()
+}
+
+/// The key that `source` names; one that cannot be read is reported.
+fn secret_key(source: &raw::SecretSource, path: &KeyPath, checks: &mut Checks<'_>) -> Option<SecretKey> {
+    let (path, source, read) = match (&source.file, &source.env) {
+        (Some(file), None) => (path.key("file"), file, secret::key_from_file(&checks.resolve(path, file))),
+        (None, Some(name)) => (path.key("env"), name, secret::key_from_env(name)),
+        (Some(_), Some(_)) | (None, None) => {
+            checks.refuse(path, "a key comes from one place", "exactly one of `file:` and `env:`");
+            return None;
         }
+    };
+    match read {
+        Ok(key) => return Some(key),
+        Err(_) if secret::is_key(source) => {
+            let expected = "the name of a file or of a variable that holds it; a new secret, since this one stood here";
+            checks.refuse(&path, "this is the secret itself, which never stands in the file", expected);
+        }
+        Err(fault) => checks.refuse(&path, format!("{} {fault}", shown(source)), secret::KEY_FORMS),
     }
-    keys
+    None
 }
 
 /// One of `trusted_proxies`: a network or an address.

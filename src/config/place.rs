@@ -25,7 +25,11 @@ pub(super) struct Place {
 
 /// A key path as errors show it: `routes[0].rules[2].tools[0]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct KeyPath(Vec<Step>);
+pub(super) struct KeyPath {
+    /// Which of the files: 0 is the one that includes the others.
+    file: usize,
+    steps: Vec<Step>,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Step {
@@ -53,8 +57,9 @@ pub(super) enum Shape {
     Map(IndexMap<String, Node>),
 }
 
-/// Reads `text` once and says where everything stands, or everything that is wrong with it as YAML.
-pub(super) fn read(text: &str) -> Result<Node, Vec<Problem>> {
+/// Reads `text` once and says where everything stands, or everything that is wrong with it as YAML. `needed` says what a file
+/// that holds nothing should hold.
+pub(super) fn read(text: &str, needed: &str) -> Result<Node, Vec<Problem>> {
     let mut reader = Reader::default();
     for event in Parser::new_from_str(text) {
         let step = match event {
@@ -70,7 +75,7 @@ pub(super) fn read(text: &str) -> Result<Node, Vec<Problem>> {
             return Err(reader.problems);
         }
     }
-    reader.finish()
+    reader.finish(needed)
 }
 
 fn syntax(error: &ScanError) -> Problem {
@@ -99,35 +104,50 @@ impl Place {
 }
 
 impl KeyPath {
+    /// The same path in another file.
+    pub(super) fn in_file(mut self, file: usize) -> Self {
+        self.file = file;
+        self
+    }
+    /// Which file it is in.
+    pub(super) fn file(&self) -> usize {
+        self.file
+    }
+    /// Whether it is that of a whole file.
+    pub(super) fn is_root(&self) -> bool {
+        self.steps.is_empty()
+    }
     /// The path of the value under `key`.
     pub(super) fn key(&self, key: &str) -> Self {
-        let mut steps = self.0.clone();
-        steps.push(Step::Key(key.to_owned()));
-        Self(steps)
+        let mut path = self.clone();
+        path.steps.push(Step::Key(key.to_owned()));
+        path
     }
     /// The path of entry `index`, counted from 0.
     pub(super) fn index(&self, index: usize) -> Self {
-        let mut steps = self.0.clone();
-        steps.push(Step::Index(index));
-        Self(steps)
+        let mut path = self.clone();
+        path.steps.push(Step::Index(index));
+        path
     }
     /// The last key of the path.
     pub(super) fn last_key(&self) -> Option<&str> {
-        match self.0.last() {
+        match self.steps.last() {
             Some(Step::Key(key)) => Some(key),
             Some(Step::Index(_)) | None => None,
         }
     }
-    /// Whether it lies under the top-level key `key`.
-    pub(super) fn is_under(&self, key: &str) -> bool {
-        matches!(self.0.first(), Some(Step::Key(first)) if first == key)
+    /// Whether what stands there may be a secret that somebody wrote where its place should be named.
+    pub(super) fn may_be_secret(&self) -> bool {
+        let keys: Vec<&str> =
+            self.steps.iter().map_while(|step| if let Step::Key(key) = step { Some(&**key) } else { None }).collect();
+        matches!(keys.as_slice(), ["sessions", ..] | ["telemetry", "otlp", "headers", ..])
     }
 }
 
 /// A key that is not a plain word stands in quotes, so that no two paths look the same.
 impl fmt::Display for KeyPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, step) in self.0.iter().enumerate() {
+        for (place, step) in self.steps.iter().enumerate() {
             match step {
                 Step::Index(index) => write!(f, "[{index}]")?,
                 Step::Key(key) => {
@@ -170,7 +190,7 @@ impl Node {
     }
     fn find(&self, path: &KeyPath) -> (&Node, bool) {
         let mut node = self;
-        for step in &path.0 {
+        for step in &path.steps {
             let next = match (&node.shape, step) {
                 (Shape::Map(map), Step::Key(key)) => map.get(key),
                 (Shape::List(list), Step::Index(index)) => list.get(*index),
@@ -223,7 +243,7 @@ impl Reader {
             Event::MappingStart(anchor, tag) => self.opening(anchor, tag.is_some(), Shape::Map(IndexMap::new()), place),
             Event::SequenceEnd | Event::MappingEnd => {
                 if let Some(done) = self.open.pop() {
-                    self.path.0.pop();
+                    self.path.steps.pop();
                     self.add(Node { key: done.key, value: done.value, shape: done.shape });
                 }
                 Ok(())
@@ -276,7 +296,7 @@ impl Reader {
             let place = if text.is_empty() { key } else { place };
             self.problems.push(Problem::at(place, self.path.clone(), "there is no value", expected));
         }
-        self.path.0.pop();
+        self.path.steps.pop();
         self.add(Node { key, value: place, shape: Shape::Scalar(text.to_owned(), plain) });
         Ok(())
     }
@@ -312,11 +332,11 @@ impl Reader {
     fn step_into(&mut self, place: Place) -> Place {
         match self.open.last() {
             Some(Open { shape: Shape::List(list), .. }) => {
-                self.path.0.push(Step::Index(list.len()));
+                self.path.steps.push(Step::Index(list.len()));
                 place
             }
             Some(Open { pending: Some((key, key_place)), .. }) => {
-                self.path.0.push(Step::Key(key.clone()));
+                self.path.steps.push(Step::Key(key.clone()));
                 *key_place
             }
             Some(_) | None => place,
@@ -356,8 +376,7 @@ impl Reader {
         }
     }
 
-    fn finish(mut self) -> Result<Node, Vec<Problem>> {
-        let expected = "at least `authorization_servers` and `routes`; config/minimal.yaml is a file to start from";
+    fn finish(mut self, expected: &str) -> Result<Node, Vec<Problem>> {
         match self.root {
             Some(node) if matches!(node.shape, Shape::Map(_)) => {
                 if self.problems.is_empty() {
@@ -392,7 +411,7 @@ mod tests {
 
     #[test]
     fn every_value_has_its_place() {
-        let tree = read("a: 1\nb:\n  - x\n  - {c: d, e: [f]}\n").expect("YAML");
+        let tree = read("a: 1\nb:\n  - x\n  - {c: d, e: [f]}\n", "keys").expect("YAML");
         let check = |at: &str, line, column| assert_eq!(tree.place(&path(at)), Place { line, column }, "{at}");
         check("a", 1, 4);
         check("b.0", 3, 5);
@@ -412,7 +431,7 @@ mod tests {
     }
 
     fn refused(text: &str, place: &str, found: &str) {
-        let problems = read(text).expect_err(text);
+        let problems = read(text, "keys").expect_err(text);
         let got = problems.iter().map(|p| format!("{p}")).collect::<Vec<_>>().join("\n");
         assert!(got.starts_with(place) && got.contains(found), "{text:?}: {got}");
     }
@@ -443,6 +462,6 @@ mod tests {
 
     #[test]
     fn two_faults_are_both_reported() {
-        assert_eq!(read("a: 1\na: 2\nb:\n").expect_err("faults").len(), 2);
+        assert_eq!(read("a: 1\na: 2\nb:\n", "keys").expect_err("faults").len(), 2);
     }
 }

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 
 /// The top level of the file.
 #[derive(Debug, Deserialize)]
@@ -16,6 +16,8 @@ pub(super) struct File {
     /// The IP address and port to listen on. An address off loopback needs `public_url` and `tls`; a change needs a
     /// restart. Default: `127.0.0.1:8080`.
     pub(super) listen: Option<String>,
+    /// The listener for operators. Default: none.
+    pub(super) admin: Option<Admin>,
     /// How clients reach the gateway: scheme, host and, where it is not the scheme's own, port; no path. Resource
     /// identifiers and every URL that the gateway hands out begin with it. Plain http is for loopback alone. Default:
     /// `http://` (with `tls` `https://`) and `listen`, on loopback; elsewhere it must be given.
@@ -36,10 +38,14 @@ pub(super) struct File {
     /// cycle is refused. Default: `{}`.
     #[serde(default)]
     pub(super) scope_hierarchy: BTreeMap<String, Vec<String>>,
-    /// The MCP endpoints. At least one.
+    /// The MCP endpoints. At least one, here or in what `include` names.
     #[serde(default)]
     pub(super) routes: Vec<Route>,
-    /// The seal of session ids. Default: a key that is made at start.
+    /// A folder of files with further `routes` and nothing else, or a list of such folders and files. Of a folder every `*.yaml` and
+    /// `*.yml` is read, in the order of their names, but for names that begin with `.`. What such a file names is relative to its
+    /// own folder. Default: none.
+    pub(super) include: Option<Include>,
+    /// The seal of session ids. Default: a key that is made at start, and that outlives reloads.
     #[serde(default)]
     pub(super) sessions: Sessions,
     /// Sizes and counts.
@@ -48,10 +54,47 @@ pub(super) struct File {
     /// Times, in seconds.
     #[serde(default)]
     pub(super) timeouts: Timeouts,
+    /// How the process ends after SIGTERM or SIGINT. A second signal ends it at once.
+    #[serde(default)]
+    pub(super) drain: Drain,
     /// The networks (`10.0.0.0/8`) or addresses of proxies whose `Forwarded`, `X-Forwarded-*` and `X-Real-IP` are
     /// believed. Default: `[]`, nobody's.
     #[serde(default)]
     pub(super) trusted_proxies: Vec<String>,
+    /// Traces of requests, for OpenTelemetry.
+    #[serde(default)]
+    pub(super) telemetry: Telemetry,
+    /// The audit log.
+    #[serde(default)]
+    pub(super) audit: Audit,
+}
+
+/// A file that is included.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Included {
+    /// Its routes.
+    #[serde(default)]
+    pub(super) routes: Vec<Route>,
+}
+
+/// `include`.
+#[derive(Debug)]
+pub(super) enum Include {
+    /// A text.
+    One(String),
+    /// A list.
+    List(Vec<String>),
+}
+
+/// `admin`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Admin {
+    /// The IP address and port for `/livez`, `/readyz`, `/metrics`, `/config` and the status page, in plain http. Whoever
+    /// reaches it is shown all of it, so it should be loopback, or a network of the operators' own. A change needs a
+    /// restart.
+    pub(super) listen: String,
 }
 
 /// `tls`.
@@ -158,9 +201,37 @@ pub(super) struct Route {
     /// What becomes of tools, prompts and resources that no rule names. Default: `deny`.
     #[serde(default)]
     pub(super) default: Otherwise,
+    /// What it bears. Default: `{}`, no less than the whole gateway.
+    #[serde(default)]
+    pub(super) limits: RouteLimits,
     /// The rules; the first one that matches decides. Default: `[]`, which with `default: deny` permits nothing.
     #[serde(default)]
     pub(super) rules: Vec<Rule>,
+}
+
+/// `routes[].limits`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RouteLimits {
+    /// Requests that its server works on at a time; those above are answered 503 `overloaded`. Streams that last (GET,
+    /// `subscriptions/listen`) are not counted. Default: no limit but `limits.requests_max`.
+    pub(super) requests_max: Option<u64>,
+    /// How often all principals together may ask; more is answered 429 `rate_limited`. Default: no limit.
+    pub(super) rate: Option<Rate>,
+    /// How often each principal may ask. Default: no limit but the whole file's.
+    pub(super) rate_per_principal: Option<Rate>,
+}
+
+/// A rate: so many requests in so long a time. Each message of a batch counts.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rate {
+    /// How many requests, 1 to 1000000.
+    pub(super) requests: u64,
+    /// In how long a time, in seconds, 86400 at most. Default: one.
+    pub(super) per_secs: Option<u64>,
+    /// How many of them may come at once, 1 to `requests`. Default: `requests`.
+    pub(super) burst: Option<u64>,
 }
 
 /// `routes[].transport`.
@@ -249,6 +320,8 @@ pub(super) struct Rule {
     pub(super) allow: Option<bool>,
     /// `true`: refused, whatever the scopes.
     pub(super) deny: Option<bool>,
+    /// How often each principal may ask for what this rule permits, all of it together. Default: no limit.
+    pub(super) rate_per_principal: Option<Rate>,
     /// `enforce`: what this rule refuses is refused with `mode: report` too. Default: the route's `mode`.
     pub(super) mode: Option<RuleMode>,
 }
@@ -326,16 +399,16 @@ pub(super) struct Sessions {
 #[derive(Debug)]
 pub(super) struct SecretSource {
     /// A file that holds nothing else. For a session key: 32 random bytes, or 64 hexadecimal digits, or 32 bytes in
-    /// base64; white space at the end of the two text forms is ignored. `openssl rand -hex 32` writes one.
+    /// base64; white space at the end of the two text forms is ignored. `openssl rand -hex 32` writes one. For a header:
+    /// its value; white space at the end is ignored.
     pub(super) file: Option<String>,
-    /// An environment variable. For a session key: one of the two text forms.
+    /// An environment variable. For a session key: one of the two text forms. For a header: its value.
     pub(super) env: Option<String>,
 }
 
 /// `limits`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(clippy::struct_field_names, reason = "the unit ends the name of every key")]
 pub(super) struct Limits {
     /// The head of a request, in bytes. Default: `32768`.
     pub(super) head_bytes_max: Option<u64>,
@@ -355,6 +428,13 @@ pub(super) struct Limits {
     pub(super) answer_bytes_max: Option<u64>,
     /// Connections of clients. Default: `10000`.
     pub(super) connections_max: Option<u64>,
+    /// Connections from one address; peers in `trusted_proxies` are not counted. Default: `10000`.
+    pub(super) connections_per_address_max: Option<u64>,
+    /// Requests to MCP endpoints that are under way, but for streams that last (GET, `subscriptions/listen`); those above
+    /// are answered 503 `overloaded`. Default: `10000`.
+    pub(super) requests_max: Option<u64>,
+    /// How often each principal may ask, over all routes; more is answered 429 `rate_limited`. Default: no limit.
+    pub(super) rate_per_principal: Option<Rate>,
     /// Streams that one principal may have open (GET, `subscriptions/listen`), over all routes. Default: `64`.
     pub(super) streams_per_principal_max: Option<u64>,
     /// Requests at a time on one HTTP/2 connection. Default: `100`.
@@ -384,6 +464,108 @@ pub(super) struct Timeouts {
     pub(super) answer_secs: Option<u64>,
 }
 
+/// `telemetry`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Telemetry {
+    /// The collector that spans are sent to. Default: none, and no request leaves a span.
+    pub(super) otlp: Option<Otlp>,
+    /// `service.name` of what is sent, 255 characters at most. Default: `gatepost`.
+    pub(super) service_name: Option<String>,
+}
+
+/// `telemetry.otlp`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Otlp {
+    /// The URL of the collector, `http://` or `https://`: with `grpc` without a path, with `http` without `/v1/traces`,
+    /// which is added.
+    pub(super) endpoint: String,
+    /// How the collector is spoken to. Default: `grpc`.
+    #[serde(default)]
+    pub(super) protocol: OtlpProtocol,
+    /// Headers of each batch, by name, and where the value of each is. Off loopback they need an `https://` endpoint.
+    /// Default: `{}`.
+    #[serde(default)]
+    pub(super) headers: BTreeMap<String, SecretSource>,
+    /// How many of the traces that begin at the gateway are recorded, from 0 to 1; of one that a caller began, its
+    /// `traceparent` says so. Default: `1`, all of them.
+    pub(super) sample_ratio: Option<f64>,
+    /// Until the collector has taken a batch, in seconds. Default: `10`.
+    pub(super) timeout_secs: Option<u64>,
+    /// A PEM file with the certificates to trust; for https. Default: the system's.
+    pub(super) ca: Option<String>,
+}
+
+/// `telemetry.otlp.protocol`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum OtlpProtocol {
+    /// OTLP/gRPC.
+    #[default]
+    Grpc,
+    /// OTLP/HTTP, with protobuf.
+    Http,
+}
+
+/// `drain`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Drain {
+    /// How long clients are still accepted and answered, and told to come elsewhere next, in seconds: what stands in front
+    /// must have learned by then that this process is not ready. `0` to 300. Default: `5`.
+    pub(super) delay_secs: Option<u64>,
+    /// How long requests and streams may then take to end, in seconds; what still runs is cut. `1` to 3600. Default: `20`.
+    pub(super) grace_secs: Option<u64>,
+}
+
+/// `audit`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Audit {
+    /// Where records go. Default: `stdout`.
+    #[serde(default)]
+    pub(super) sink: AuditSink,
+    /// With `file` and `both`: the file that they are appended to. Where there is none it is made, for its owner alone. One
+    /// that was renamed or removed is made anew within a second, and at once with SIGHUP. Default: none.
+    pub(super) file: Option<String>,
+    /// Whether records hold the arguments of calls, the first 16 KiB of them, besides their digest. Default: `false`.
+    #[serde(default)]
+    pub(super) arguments: bool,
+    /// What becomes of requests while an output takes no records and `queue_records_max` wait for it. Default: `block`.
+    #[serde(default)]
+    pub(super) on_stall: OnStall,
+    /// Records that may wait for an output, 16 to 1000000; those of 32 MiB in any case. Default: `4096`.
+    pub(super) queue_records_max: Option<u64>,
+    /// The key of the digest of arguments, in the forms of a session key. With the same one the digests of replicas, and
+    /// those of before a restart, agree. Default: one that is made at start.
+    pub(super) digest_key: Option<SecretSource>,
+}
+
+/// `audit.sink`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum AuditSink {
+    /// Standard output.
+    #[default]
+    Stdout,
+    /// `file`.
+    File,
+    /// Both.
+    Both,
+}
+
+/// `audit.on_stall`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum OnStall {
+    /// They wait, and are refused after five seconds.
+    #[default]
+    Block,
+    /// They go on without a record, which is counted.
+    Drop,
+}
+
 // A text or a map: written by hand, since serde's untagged enums forget where in the map the fault is.
 
 impl<'de> Deserialize<'de> for Tls {
@@ -406,6 +588,25 @@ impl<'de> Deserialize<'de> for Tls {
             }
         }
         deserializer.deserialize_any(TextOrMap)
+    }
+}
+
+impl<'de> Deserialize<'de> for Include {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextOrList;
+        impl<'de> Visitor<'de> for TextOrList {
+            type Value = Include;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a folder, or a list of names of folders and files")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Include, E> {
+                Ok(Include::One(text.to_owned()))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Include, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(list)).map(Include::List)
+            }
+        }
+        deserializer.deserialize_any(TextOrList)
     }
 }
 

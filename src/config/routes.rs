@@ -10,8 +10,8 @@ use http::uri::{Authority, PathAndQuery, Uri};
 use super::checks::Checks;
 use super::error::{closest, one_of, shown};
 use super::place::KeyPath;
-use super::{raw, rules, transport};
-use crate::gateway::settings::{RouteSettings, Timeouts, UpstreamSettings, UpstreamTls};
+use super::{limits, raw, rules, transport};
+use crate::gateway::settings::{RouteLimits, RouteSettings, Timeouts, UpstreamSettings, UpstreamTls};
 use crate::gateway::tls;
 use crate::oauth::ids::{Audience, Issuer, PublicOrigin, ResourceUri};
 use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
@@ -35,36 +35,37 @@ pub(super) struct Common<'a> {
     pub(super) listen: Option<SocketAddr>,
 }
 
+/// A route as written, and where.
+pub(super) type Written<'a> = (KeyPath, &'a raw::Route);
+
 /// Those that could be read; what is wrong with the others is reported.
-pub(super) fn routes(written: &[raw::Route], common: &Common<'_>, checks: &mut Checks<'_>) -> Vec<RouteSettings> {
-    let list = KeyPath::default().key("routes");
+pub(super) fn routes(written: &[Written<'_>], common: &Common<'_>, checks: &mut Checks<'_>) -> Vec<RouteSettings> {
     if written.is_empty() {
+        let list = KeyPath::default().key("routes");
         checks.refuse(&list, "there is no route", "at least one, with name, path and upstream");
     }
     let mut routes: Vec<RouteSettings> = Vec::new();
     let mut resources: Vec<(ResourceUri, KeyPath)> = Vec::new();
-    for (index, route) in written.iter().enumerate() {
-        let path = list.index(index);
+    for (index, (path, route)) in written.iter().enumerate() {
         let earlier = written.get(..index).unwrap_or_default();
-        let paths_differ = !earlier.iter().any(|earlier| earlier.path == route.path);
-        let same_name = earlier.iter().position(|earlier| earlier.name == route.name);
-        let same_path = earlier.iter().position(|earlier| earlier.path == route.path);
+        let same_name = earlier.iter().find(|(_, earlier)| earlier.name == route.name);
+        let same_path = earlier.iter().find(|(_, earlier)| earlier.path == route.path);
         for (key, value, same) in [("name", &route.name, same_name), ("path", &route.path, same_path)] {
-            if let Some(first) = same {
-                let line = checks.line(&list.index(first).key(key));
-                let found = format!("{} is the {key} of an earlier route (line {line})", shown(value));
+            if let Some((first, _)) = same {
+                let line = checks.line(&first.key(key), path);
+                let found = format!("{} is the {key} of an earlier route ({line})", shown(value));
                 checks.refuse(&path.key(key), found, format!("a {key} that no other route has"));
             }
         }
-        let resource = resource(route, &path, common, checks);
-        if let (Some(resource), true) = (&resource, paths_differ) {
+        let resource = resource(route, path, common, checks);
+        if let (Some(resource), None) = (&resource, same_path) {
             let at = path.key(if route.resource.is_some() { "resource" } else { "path" });
             if let Some((_, first)) = resources.iter().find(|(other, _)| other == resource) {
                 // A token for one of the two would open the other.
                 let found = format!(
-                    "{} is the resource of an earlier route too (line {})",
+                    "{} is the resource of an earlier route too ({})",
                     shown(resource.as_str()),
-                    checks.line(first)
+                    checks.line(first, path)
                 );
                 checks.refuse(
                     &at,
@@ -74,11 +75,11 @@ pub(super) fn routes(written: &[raw::Route], common: &Common<'_>, checks: &mut C
             }
             resources.push((resource.clone(), at));
         }
-        routes.extend(self::route(route, &path, resource, common, checks));
+        routes.extend(self::route(route, path, resource, common, checks));
     }
-    transport::shared_paths(written, &list, checks);
-    for (index, route) in written.iter().enumerate() {
-        foreign_audiences(route, &list.index(index), &resources, checks);
+    transport::shared_paths(written, checks);
+    for (path, route) in written {
+        foreign_audiences(route, path, &resources, checks);
     }
     routes
 }
@@ -96,8 +97,8 @@ fn foreign_audiences(
             resource.as_str().trim_end_matches('/') == audience.strip_suffix('/').unwrap_or(audience)
         };
         if let Some((_, theirs)) = resources.iter().find(|(resource, at)| named(resource) && !own.contains(at)) {
-            let line = checks.line(theirs);
-            let found = format!("{} is the resource of another route (line {line})", shown(audience));
+            let line = checks.line(theirs, path);
+            let found = format!("{} is the resource of another route ({line})", shown(audience));
             let expected = "an audience that no other route's tokens have; tokens for that route would open this one";
             checks.refuse(&path.key("audiences").index(place), found, expected);
         }
@@ -123,6 +124,10 @@ fn route(
     let allowed_origins = checks.list(&path.key("allowed_origins"), &route.allowed_origins, browser_origin);
     let rules = rules::rules(&route.rules, &path.key("rules"), checks);
     hiding(route, path, checks);
+    let limits = RouteLimits {
+        rules: rules::rates(&route.rules, &path.key("rules"), checks),
+        ..limits::of_route(&route.limits, &path.key("limits"), checks)
+    };
     let (name, required_scopes) = (name?, required_scopes?);
     let policy = Policy::new(PolicySettings {
         route: Arc::clone(&name),
@@ -156,6 +161,7 @@ fn route(
         scopes_supported: supported.unwrap_or_else(|| Some(policy.scopes_named()))?,
         allowed_origins: allowed_origins?,
         policy,
+        limits,
     })
 }
 
@@ -364,7 +370,7 @@ fn upstream_url(text: &str, listen: Option<SocketAddr>) -> Result<UpstreamUrl, &
 }
 
 /// Whether `listen` is what answers at `authority`.
-fn is_own_listener(authority: &Authority, https: bool, listen: SocketAddr) -> bool {
+pub(super) fn is_own_listener(authority: &Authority, https: bool, listen: SocketAddr) -> bool {
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
     let port = authority.port_u16().unwrap_or(if https { 443 } else { 80 });
     let is_own = match host.parse::<IpAddr>() {

@@ -4,7 +4,8 @@
 use super::checks::Checks;
 use super::error::{one_of, shown};
 use super::place::KeyPath;
-use super::raw;
+use super::{limits, raw};
+use crate::gateway::settings::Rate;
 use crate::policy::pattern::{Dialect, Pattern};
 use crate::policy::rule::{Effect, Rule, ScopeTemplate, Target};
 
@@ -48,12 +49,27 @@ pub(super) fn rules(written: &[raw::Rule], list: &KeyPath, checks: &mut Checks<'
         let target = target(rule, &path, &mut earlier, checks);
         let effect = effect(rule, &path, checks);
         match (target.zip(effect), &mut rules) {
-            (Some((target, effect)), Some(rules)) => rules.push(Rule { target, effect, enforced: rule.mode.is_some() }),
+            (Some((target, effect)), Some(rules)) => {
+                rules.push(Rule { target, effect, enforced: rule.mode.is_some(), line: checks.line_number(&path) });
+            }
             (Some(_), None) => {}
             (None, _) => rules = None,
         }
     }
     rules
+}
+
+/// The rate of each rule, in order. One that permits nothing has none: its writer believes that it permits.
+pub(super) fn rates(written: &[raw::Rule], list: &KeyPath, checks: &mut Checks<'_>) -> Vec<Option<Rate>> {
+    let mut rates = Vec::new();
+    for (index, rule) in written.iter().enumerate() {
+        let path = list.index(index).key("rate_per_principal");
+        if rule.rate_per_principal.is_some() && rule.deny == Some(true) {
+            checks.refuse(&path, "this rule permits nothing that could be counted", "no rate beside `deny: true`");
+        }
+        rates.push(limits::rate(rule.rate_per_principal.as_ref(), &path, checks));
+    }
+    rates
 }
 
 /// The patterns of earlier rules and where they stand, by kind.
@@ -137,10 +153,10 @@ fn patterns(
 /// The pattern at `path` never decides, since the one at `other` does.
 fn refuse_covered(path: &KeyPath, other: &KeyPath, checks: &mut Checks<'_>) {
     let found = format!(
-        "{} is covered by the earlier pattern {} (line {}): it can never decide",
+        "{} is covered by the earlier pattern {} ({}): it can never decide",
         checks.shown(path),
         checks.shown(other),
-        checks.line(other)
+        checks.line(other, path)
     );
     checks.refuse(path, found, "a pattern that no earlier rule covers; move this rule above that one, or remove it");
 }

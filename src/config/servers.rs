@@ -22,8 +22,8 @@ pub(super) fn authorization_servers(
         let path = list.index(index);
         let at = path.key("issuer");
         if let Some(first) = written.iter().take(index).position(|earlier| earlier.issuer == server.issuer) {
-            let line = checks.line(&list.index(first).key("issuer"));
-            let found = format!("{} is given twice (first in line {line})", shown(&server.issuer));
+            let line = checks.line(&list.index(first).key("issuer"), &at);
+            let found = format!("{} is given twice (first in {line})", shown(&server.issuer));
             checks.refuse(&at, found, "each issuer once; remove one of the two");
         }
         servers.extend(authorization_server(server, &path, checks));

@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::gateway::settings::{RouteSettings, Transport};
+use crate::gateway::settings::{AuditTo, OnStall, RouteSettings, Transport};
+use crate::mcp::operation::Operation;
 use crate::token::KeySource;
 
 const FULL: &str = include_str!("../../config/full.yaml");
@@ -104,9 +105,16 @@ fn the_full_example_is_at_the_defaults() {
          /github/mcp\n    upstream: http://127.0.0.1:3000/mcp\n    rules:{rules}\n"
     );
     let (full, bare) = (read(FULL).expect("full"), read(&bare).expect("bare"));
-    assert_eq!(format!("{full:#?}"), format!("{bare:#?}"));
+    // A rule stands in another line here.
+    let shown = |settings: &Settings| {
+        let text = format!("{settings:#?}");
+        let lines = text.lines().filter(|line| !line.trim_start().starts_with("line: "));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(shown(&full), shown(&bare));
     assert_eq!(full.limits, crate::gateway::settings::Limits::default());
     assert_eq!(full.timeouts, crate::gateway::settings::Timeouts::default());
+    assert_eq!(full.drain, crate::gateway::settings::Drain::default());
 }
 
 #[test]
@@ -122,7 +130,8 @@ fn the_documented_defaults_are_those_of_the_types() {
         if let (Some((key, _)), Some(default)) = (field, default)
             && default.bytes().all(|b| b.is_ascii_digit())
         {
-            let written = FULL.lines().any(|line| line.trim().starts_with(&format!("{key}: {default} ")));
+            let written =
+                FULL.lines().any(|line| line.trim_start_matches([' ', '#']).starts_with(&format!("{key}: {default} ")));
             assert!(written, "{key}: {default}");
             compared += 1;
         }
@@ -130,7 +139,7 @@ fn the_documented_defaults_are_those_of_the_types() {
             default = None;
         }
     }
-    assert_eq!(compared, 22);
+    assert_eq!(compared, 28);
 }
 
 #[test]
@@ -185,7 +194,7 @@ fn top_level_values() {
 
 #[test]
 fn keys_of_later_versions_are_unknown() {
-    for key in ["admin", "drain", "audit", "telemetry"] {
+    for key in ["upstream", "policies"] {
         refused(&format!("{key}: {{}}"), "", key, "unknown key");
     }
     refused("", "rules: [{tools: [a], deny: true, when: x}]", "routes[0].rules[0].when", "unknown key");
@@ -503,12 +512,53 @@ fn covered_patterns() {
 }
 
 #[test]
+fn rules_know_their_lines() {
+    let route =
+        accepted_route("rules:\n  - tools: [a]\n    deny: true\n\n  # and\n  -\n    prompts: [a]\n    allow: true");
+    let lines = |held: &str, operation| {
+        let held = held.split_whitespace().map(|scope| Scope::parse(scope).unwrap()).collect();
+        route.policy.decide(&held, &operation).map_or_else(|denial| denial.rule().line(), |permit| permit.rule().line())
+    };
+    let text = file("", "");
+    let before = text.lines().count();
+    assert_eq!(lines("", Operation::CallTool("a".to_owned())), Some(before + 2));
+    assert_eq!(lines("", Operation::GetPrompt("a".to_owned())), Some(before + 7));
+    assert_eq!(lines("", Operation::CallTool("b".to_owned())), None);
+}
+
+#[test]
+fn the_audit_log_goes_where_the_file_says() {
+    let check = |audit: &str| accepted(&format!("audit: {{{audit}}}"), "").audit;
+    let read = check("");
+    assert_eq!((read.to, read.arguments, read.on_stall), (AuditTo::Stdout, false, OnStall::Block));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    assert_eq!(check("sink: file, file: audit.log").to, AuditTo::File(root.join("audit.log")));
+    assert_eq!(check("sink: both, file: /tmp/audit.log").to, AuditTo::Both("/tmp/audit.log".into()));
+    let read = check("arguments: true, on_stall: drop, queue_records_max: 16");
+    assert_eq!((read.arguments, read.on_stall, read.queue_records_max), (true, OnStall::Drop, 16));
+    let refused = |audit: &str, path, found| refused(&format!("audit: {{{audit}}}"), "", path, found);
+    refused("sink: file", "audit.sink", "nothing says which file");
+    refused("sink: both", "audit.sink", "nothing says which file");
+    refused("file: audit.log", "audit.file", "`sink` is stdout");
+    refused("sink: stdout, file: audit.log", "audit.file", "`sink` is stdout");
+    refused("sink: file, file: src", "audit.file", "\"src\" is a folder");
+    refused("sink: file, file: \"\"", "audit.file", "is a folder");
+    refused("sink: file, file: none/audit.log", "audit.file", "the folder of \"none/audit.log\" is not there");
+    refused("sink: syslog", "audit.sink", "\"syslog\" is not a known word");
+    refused("on_stall: wait", "audit.on_stall", "\"wait\" is not a known word");
+    refused("queue_records_max: 1", "audit.queue_records_max", "out of range");
+    refused("digest_key: {env: GATEPOST_NO_SUCH_VARIABLE}", "audit.digest_key.env", "is not set");
+    refused("digest_key: secret", "audit.digest_key", "not a map that says where");
+    refused("digest_key: {}", "audit.digest_key", "one place");
+}
+
+#[test]
 fn session_keys_are_read_and_never_shown() {
     let refused = |keys: &str, path: &str, found: &str| {
         refused(&format!("sessions: {{keys: {keys}}}"), "", &format!("sessions.keys{path}"), found);
     };
     refused("[{file: none}]", "[0].file", "cannot be read");
-    refused("[{file: Cargo.toml}]", "[0].file", "does not hold a session key");
+    refused("[{file: Cargo.toml}]", "[0].file", "does not hold a key");
     refused("[{env: GATEPOST_NO_SUCH_VARIABLE}]", "[0].env", "is not set");
     refused("[{env: A, file: b}]", "[0]", "one place");
     refused("[{}]", "[0]", "one place");
@@ -600,4 +650,45 @@ proptest! {
     fn no_text_stops_it(text in "[-a-c:\\[\\]{}&*!|>'\"%@,?#~ \\n\\t]{0,60}") {
         prop_assert!(parse(&text, "test.yaml", Path::new("")).is_err());
     }
+}
+
+#[test]
+fn telemetry() {
+    let otlp = |of_it: &str| format!("telemetry:\n  otlp: {{endpoint: \"http://127.0.0.1:4317\"{of_it}}}");
+    let settings = |top: &str| accepted(top, "").telemetry;
+    assert_eq!(settings(""), None);
+    assert_eq!(settings("telemetry: {service_name: edge}"), None);
+    let default = settings(&otlp("")).expect("a collector");
+    assert_eq!((default.service_name.as_str(), default.sample_below), ("gatepost", 1 << 63));
+    assert_eq!((default.timeout, default.headers.len()), (std::time::Duration::from_secs(10), 0));
+    let ratio = |text: &str| settings(&otlp(&format!(", sample_ratio: {text}"))).expect("a collector").sample_below;
+    for (text, expect) in [
+        ("0", 0),
+        ("1", 1 << 63),
+        ("1.0", 1 << 63),
+        ("0.25", 1 << 61),
+        (".5", 1 << 62),
+        ("1e-3", 9_223_372_036_854_776),
+    ] {
+        assert_eq!(ratio(text), expect, "{text}");
+    }
+    let at = |of_it: &str, key: &str, found: &str| refused(&otlp(of_it), "", &format!("telemetry.otlp{key}"), found);
+    at(", sample_ratio: 1.5", ".sample_ratio", "1.5 is out of range");
+    at(", sample_ratio: -1", ".sample_ratio", "out of range");
+    at(", sample_ratio: .inf", ".sample_ratio", "out of range");
+    at(", sample_ratio: .nan", ".sample_ratio", "out of range");
+    at(", sample_ratio: \"0.5\"", ".sample_ratio", "is not a number");
+    at(", timeout_secs: 61", ".timeout_secs", "out of range");
+    at(", protocol: thrift", ".protocol", "not a known word");
+    at(", ca: Cargo.toml", ".ca", "plain http");
+    at(", headers: {authorization: {}}", ".headers.authorization", "one place");
+    at(", headers: {authorization: {env: GATEPOST_NO_SUCH_VARIABLE}}", ".headers.authorization.env", "is not set");
+    at(", headers: {authorization: {file: Cargo.toml}}", ".headers.authorization.file", "does not hold the value");
+    at(", headers: {content-type: {env: HOME}}", ".headers.content-type", "not accepted");
+    at(", headers: {\"a b\": {env: CARGO_PKG_NAME}}", ".headers.\"a b\"", "not accepted");
+    let held = settings(&otlp(", headers: {X-Tenant: {env: CARGO_PKG_NAME}}")).expect("a collector");
+    assert_eq!(held.headers["x-tenant"], "gatepost");
+    assert!(!format!("{:?}", held.headers).contains("gatepost"), "sensitive");
+    refused("telemetry: {service_name: \"\"}", "", "telemetry.service_name", "not accepted");
+    refused("telemetry: {otlp: {}}", "", "telemetry.otlp", "\"endpoint\" is missing");
 }

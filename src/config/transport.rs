@@ -5,14 +5,13 @@ use super::checks::Checks;
 use super::error::shown;
 use super::place::KeyPath;
 use super::raw;
-use super::routes::endpoint_path;
+use super::routes::{Written, endpoint_path};
 use crate::gateway::settings::Transport;
 
 /// Refuses a message path that is another endpoint's, too: which of the two a request is for must not be a guess.
-pub(super) fn shared_paths(written: &[raw::Route], list: &KeyPath, checks: &mut Checks<'_>) {
+pub(super) fn shared_paths(written: &[Written<'_>], checks: &mut Checks<'_>) {
     let mut earlier: Vec<(String, KeyPath, &'static str)> = Vec::new();
-    for (index, route) in written.iter().enumerate() {
-        let at = list.index(index);
+    for (at, route) in written {
         let mut own = vec![(route.path.clone(), at.key("path"), PATH)];
         if route.transport == raw::Transport::HttpSse {
             let key = if route.message_path.is_some() { "message_path" } else { "transport" };
@@ -21,8 +20,8 @@ pub(super) fn shared_paths(written: &[raw::Route], list: &KeyPath, checks: &mut 
         for (text, place, what) in own {
             let taken = earlier.iter().find(|(other, _, other_is)| *other == text && (*other_is, what) != (PATH, PATH));
             if let Some((_, first, other_is)) = taken {
-                let line = checks.line(first);
-                let found = format!("{} is the {what} here and the {other_is} in line {line}", shown(&text));
+                let line = checks.line(first, at);
+                let found = format!("{} is the {what} here and the {other_is} in {line}", shown(&text));
                 checks.refuse(&place, found, "a `path` and a `message_path` that nothing else has");
             }
             earlier.push((text, place, what));

@@ -1,30 +1,40 @@
 //! From text to the file as written. The only place that knows `serde_yaml`, so that a successor changes this file alone.
 //! What it reads must agree with what `place` read of the same text, value by value.
 
+use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 use serde_yaml::Value;
 
 use super::error::{PROBLEMS_MAX, Problem, closest, one_of, shown};
 use super::place::{self, KeyPath, Node, Place, Shape};
-use super::raw::File;
+use super::raw::{File, Included};
 use super::scalar::Scalar;
 
 /// Reads the file as written and where everything in it stands.
 pub(super) fn read(text: &str) -> Result<(File, Node), Vec<Problem>> {
+    read_as(text, "at least `authorization_servers` and `routes`; config/minimal.yaml is a file to start from")
+}
+
+/// The same for a file that is included.
+pub(super) fn read_included(text: &str) -> Result<(Included, Node), Vec<Problem>> {
+    read_as(text, "`routes:` with the routes of this file, or no such file")
+}
+
+fn read_as<T: DeserializeOwned>(text: &str, needed: &str) -> Result<(T, Node), Vec<Problem>> {
     // Some editors begin every file with a byte order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    read_without_mark(text).map_err(|problems| {
+    read_without_mark(text, needed).map_err(|problems| {
         let end = Place::end_of(text);
         problems.into_iter().map(|problem| problem.no_later_than(end)).collect()
     })
 }
 
-fn read_without_mark(text: &str) -> Result<(File, Node), Vec<Problem>> {
+fn read_without_mark<T: DeserializeOwned>(text: &str, needed: &str) -> Result<(T, Node), Vec<Problem>> {
     let hidden = hidden(&text.replace("\r\n", "\n"));
     if !hidden.is_empty() {
         return Err(hidden);
     }
-    let tree = place::read(text)?;
+    let tree = place::read(text, needed)?;
     let value: Value = serde_yaml::from_str(text).map_err(|error| vec![syntax(&error)])?;
     let mut problems = Vec::new();
     compare(&tree, &value, &KeyPath::default(), &mut problems);
@@ -32,7 +42,7 @@ fn read_without_mark(text: &str) -> Result<(File, Node), Vec<Problem>> {
         return Err(problems);
     }
     // Through `Value`, errors are about values alone: the place comes from `tree`, which knows it exactly.
-    match serde_path_to_error::deserialize::<_, File>(value) {
+    match serde_path_to_error::deserialize::<_, T>(value) {
         Ok(file) => Ok((file, tree)),
         Err(error) => {
             let path = key_path(error.path());
@@ -70,8 +80,11 @@ fn compare(node: &Node, value: &Value, path: &KeyPath, problems: &mut Vec<Proble
         (Shape::Scalar(text, plain), value) => match (Scalar::of(text, *plain), value) {
             (Scalar::Text, Value::String(read)) => read == text,
             (Scalar::Whole(number), Value::Number(read)) => read.as_u64() == Some(number),
-            // No key takes one: its type is refused next, with a better message.
-            (Scalar::OtherNumber, Value::Number(read)) => read.as_u64().is_none(),
+            (Scalar::OtherNumber, Value::Number(read)) => {
+                // `.inf` and `.nan` are no number that any key takes: refused next, with a better message.
+                let same = |number: f64| read.as_f64() == Some(number);
+                read.as_u64().is_none() && text.parse::<f64>().map_or(true, same)
+            }
             (Scalar::Bool(truth), Value::Bool(read)) => *read == truth,
             (Scalar::Nothing, Value::Null) => true,
             (_, _) => false,
@@ -91,7 +104,7 @@ fn compare(node: &Node, value: &Value, path: &KeyPath, problems: &mut Vec<Proble
         (_, _) => false,
     };
     if !agree {
-        let found = if path.is_under("sessions") {
+        let found = if path.may_be_secret() {
             "readers of YAML differ about what this is".to_owned()
         } else {
             format!("readers of YAML differ about what {} is", node.describe(&KeyPath::default()))
@@ -129,7 +142,7 @@ fn mismatch(tree: &Node, path: KeyPath, message: &str) -> Problem {
     }
     let place = tree.place(&path);
     // A secret that was written inline stays out of every message and every log.
-    let value = if path.is_under("sessions") { "this".to_owned() } else { tree.describe(&path) };
+    let value = if path.may_be_secret() { "this".to_owned() } else { tree.describe(&path) };
     if message.starts_with("unknown variant ") {
         let words = words_after_expected(message);
         return Problem::at(place, path, format!("{value} is not a known word"), one_of(words));
@@ -170,6 +183,7 @@ fn in_plain_words(expected: &str) -> &str {
     match expected {
         "a sequence" => "a list, such as [a, b]",
         "u64" | "u32" | "usize" => "a whole number, not in quotes",
+        "f64" => "a number, such as 0.1, not in quotes",
         "a boolean" => "true or false",
         "a string" => "a text; a number or a word such as `true` needs quotes to be one",
         "a map" => "a map of keys and values",

@@ -25,7 +25,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::gateway::fetch::HttpFetch;
-use crate::gateway::listener;
+use crate::gateway::listener::{self, Terms};
 use crate::gateway::settings::{Limits, Timeouts};
 use crate::gateway::shutdown::Shutdown;
 use crate::oauth::ids::{Audience, PublicOrigin};
@@ -127,7 +127,8 @@ impl Issuer {
             let issuer = Arc::clone(&self);
             async move { site::answer(&issuer, request).await }
         };
-        listener::serve(listener, None, limits, timeouts, shutdown, service).await;
+        let terms = Terms::new(None, &limits, timeouts).for_ever();
+        listener::serve(listener, terms, shutdown, service).await;
     }
 
     /// A ready-made access token for a person, with all the scopes that this person may grant, for the one resource. It is

@@ -79,8 +79,8 @@ pub async fn run(options: Options) -> Result<(), String> {
     if let Some(listener) = sockets.notes {
         serving.spawn(notes::serve(listener, shutdown.clone()));
     }
-    let gateway = Arc::new(prepared.start(audit.clone(), Clock::system())?);
-    serving.spawn(gateway.serve(sockets.gateway, shutdown));
+    let gateway = prepared.start(audit.clone(), Clock::system())?;
+    serving.spawn(Arc::new(gateway).serve(sockets.gateway, shutdown));
 
     let outcome = tokio::select! {
         outcome = task(signals, &url) => outcome,

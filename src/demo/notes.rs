@@ -23,7 +23,7 @@ use serde::Deserialize;
 use tokio::net::TcpListener;
 
 use crate::gateway::body::{Body, full};
-use crate::gateway::listener;
+use crate::gateway::listener::{self, Terms};
 use crate::gateway::settings::{Limits, Timeouts};
 use crate::gateway::shutdown::Shutdown;
 
@@ -45,7 +45,8 @@ pub async fn serve(listener: TcpListener, shutdown: Shutdown) {
         let (mcp, sessions) = (mcp.clone(), Arc::clone(&sessions));
         async move { answer(&mcp, &sessions, request).await }
     };
-    let serving = listener::serve(listener, None, Limits::default(), Timeouts::default(), shutdown.clone(), service);
+    let terms = Terms::new(None, &Limits::default(), Timeouts::default()).for_ever();
+    let serving = listener::serve(listener, terms, shutdown.clone(), service);
     tokio::pin!(serving);
     tokio::select! {
         () = &mut serving => {}

@@ -14,18 +14,23 @@ use super::body::{self, Body};
 use super::filter::{self, Shows};
 use super::http_sse::{self, Awaited};
 use super::keep_alive;
-use super::lasting::Place;
-use super::route::Part;
+use super::places::{Held, UnderWay};
+use super::route::{Part, Route};
 use super::session::Owner;
 use super::settings::Transport;
 use super::stage::{Forwarded, Session};
+use super::telemetry::Stage;
+use super::trail::Trail;
+use crate::mcp::listing::Entry;
 use crate::mcp::message::MessageId;
 use crate::mcp::revision::Revision;
+use crate::oauth::ids::Issuer;
 use crate::rejection::{Failure, Rejection};
 
 impl Forwarded {
     /// The answer that the client gets.
-    pub async fn filter(self, gateway: &Gateway) -> Result<Answer, Rejection> {
+    pub async fn filter(self, gateway: &Gateway, trail: &mut Trail) -> Result<Answer, Rejection> {
+        trail.stage(Stage::Filter);
         let Self { route, part, principal, revision, session, asked, place, answer } = self;
         let (mut head, incoming) = answer.into_parts();
         let kind = Kind::of(&head.headers);
@@ -42,7 +47,13 @@ impl Forwarded {
         let shows = route.policy.filters_lists().then(|| -> Shows {
             let policy_of = Arc::clone(&route);
             let scopes = principal.scopes().clone();
-            Arc::new(move |entry| policy_of.policy.shows(&scopes, entry))
+            let meter = Arc::clone(gateway.meters.of(&route.name));
+            Arc::new(move |entry, json| {
+                if let Entry::Tool(name) = entry {
+                    meter.described(name, json);
+                }
+                policy_of.policy.shows(&scopes, entry)
+            })
         });
         let upstream = &route.upstream_settings;
         let mut awaited = None;
@@ -86,8 +97,12 @@ impl Forwarded {
         // What these two open serves whoever holds the token, whatever the server labels it. One JSON answer is no stream,
         // and the answer to a permitted request is always delivered.
         let may_last = head.status.is_success() && kind != Kind::Json;
-        let lives = (may_last && asked.lasts())
-            .then(|| Lives { token: gateway.clock.until(principal.expires_at()), answers: awaited });
+        let lives = (may_last && asked.lasts()).then(|| Lives {
+            token: gateway.clock.until(principal.expires_at()),
+            route: Arc::clone(&route),
+            issuer: principal.issuer().clone(),
+            answers: awaited,
+        });
         let body = match gateway.timeouts.keep_alive {
             Some(idle) if is_stream && kind == Kind::EventStream => keep_alive::kept_alive(body, idle),
             Some(_) | None => body,
@@ -96,7 +111,7 @@ impl Forwarded {
             // Proxies in front that buffer would hold events back.
             head.headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
         }
-        Ok(Answer { response: Response::from_parts(head, body), is_stream, lives, place })
+        Ok(Answer { response: Response::from_parts(head, body), is_stream, lives, place, under_way: None })
     }
 }
 
@@ -109,8 +124,10 @@ pub struct Answer {
     pub(super) is_stream: bool,
     /// How long it may last.
     pub(super) lives: Option<Lives>,
-    /// Its place among the streams that its principal has open.
-    pub(super) place: Option<Place>,
+    /// Its place, until it has ended.
+    pub(super) place: Held,
+    /// Its part of all requests under way.
+    pub(super) under_way: Option<UnderWay>,
 }
 
 /// How long a stream lasts that answers no request itself.
@@ -118,6 +135,9 @@ pub struct Answer {
 pub(super) struct Lives {
     /// Until the token that opened it expires.
     pub(super) token: Duration,
+    /// While this route, or what the file says of it later, takes tokens of the issuer.
+    pub(super) route: Arc<Route>,
+    pub(super) issuer: Issuer,
     /// With HTTP+SSE, what it still owes then, and how long that may take.
     pub(super) answers: Option<(Awaited, Duration)>,
 }

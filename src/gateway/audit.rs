@@ -1,93 +1,182 @@
-//! Where audit records go: one thread writes them in order, line by line, from a queue. A sink that stalls stalls the
-//! gateway: while the queue is full no request begins, so that none is answered without its record. It never blocks a
-//! thread that serves: they must go on to notice clients that leave, and the signal to stop.
+//! Where audit records go: standard output, a file, or both, each with a queue and a thread of its own. What happens while
+//! one of them stalls is the file's to say: no request begins (`block`), so that none is answered without its record, or
+//! records are dropped and counted (`drop`). Neither blocks a thread that serves: they must go on to notice clients that
+//! leave, and the signal to stop.
+
+pub mod lane;
+pub mod output;
 
 use std::fmt;
-use std::io::{BufWriter, Write};
+use std::io::{self, Write};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use aws_lc_rs::hmac;
+
+use self::lane::{Bound, Lane, LaneStats};
+use self::output::Output;
+use super::settings::{AuditSettings, AuditTo, OnStall};
+use crate::rejection::Failure;
 
 /// The way to the audit log. Cheap to clone.
 #[derive(Clone)]
 pub struct AuditSink {
-    queue: Sender<Entry>,
-    backlog: Arc<Backlog>,
-    ids: Arc<RequestIds>,
+    lanes: Arc<[Arc<Lane>]>,
+    process: Arc<Process>,
+    words: Arc<Words>,
 }
 
-/// How many records wait to be written, and how long they are.
-#[derive(Default)]
-struct Backlog {
-    records: AtomicUsize,
-    bytes: AtomicUsize,
-    shrinks: Notify,
-}
-
-enum Entry {
-    Record(Vec<u8>),
-    Flush(SyncSender<()>),
-}
-
-/// Request ids: a random prefix for the process, and a count.
-struct RequestIds {
+/// What lasts as long as the process.
+struct Process {
+    /// Of request ids: a random prefix, and a count.
     prefix: String,
     next: AtomicU64,
+    /// Digests arguments where the file names no key.
+    key: [u8; 32],
+    /// Requests that were refused because no record of them could be kept.
+    unrecorded: AtomicU64,
+}
+
+/// What the file says of records.
+struct Words {
+    key: hmac::Key,
+    arguments: bool,
+    on_stall: OnStall,
+    bound: Bound,
+}
+
+/// What has become of the records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditStats {
+    /// Of each output.
+    pub outputs: Vec<LaneStats>,
+    /// Requests that were answered 503 without a record, since none could be kept.
+    pub unrecorded: u64,
 }
 
 impl AuditSink {
-    /// Starts the thread that writes to `writer`.
+    /// A sink that writes to `writer` alone, whatever the file says of outputs.
     pub fn start(writer: impl Write + Send + 'static) -> Result<Self, String> {
-        let mut prefix = [0_u8; 6];
-        aws_lc_rs::rand::fill(&mut prefix).map_err(|_| "the system gives no random bytes".to_owned())?;
-        let prefix = format!("{:012x}", prefix.iter().fold(0_u64, |id, byte| id << 8 | u64::from(*byte)));
-        #[expect(clippy::disallowed_methods, reason = "its bound is `room`: only requests that have begun add to it")]
-        let (queue, entries) = channel();
-        let backlog = Arc::<Backlog>::default();
-        let written = Arc::clone(&backlog);
-        std::thread::Builder::new()
-            .name("audit".to_owned())
-            .spawn(move || write_all(&entries, &written, writer))
-            .map_err(|error| format!("cannot start the audit thread: {error}"))?;
-        Ok(Self { queue, backlog, ids: Arc::new(RequestIds { prefix, next: AtomicU64::new(0) }) })
+        Self::new(vec![Arc::new(Lane::start("stdout", Output::stream(writer), true)?)])
     }
 
-    /// Waits while the queue is full. To be awaited before a request begins.
-    pub(super) async fn room(&self) {
-        loop {
-            // Made before the look at the number, so that a change after the look wakes it.
-            let shrinks = self.backlog.shrinks.notified();
-            let Backlog { records, bytes, shrinks: _ } = &*self.backlog;
-            if records.load(Ordering::SeqCst) < QUEUE_RECORDS_MAX && bytes.load(Ordering::SeqCst) < QUEUE_BYTES_MAX {
-                return;
+    /// A sink that writes to where the file says.
+    pub fn open(settings: &AuditSettings) -> Result<Self, String> {
+        Ok(Self::new(lanes(&settings.to, &[])?)?.with_settings(settings))
+    }
+
+    /// The same sink with the outputs of another file: those that it has already are kept, with what waits for them. What is
+    /// written to the others ends when the last request that began with them has.
+    pub fn with_outputs(&self, settings: &AuditSettings) -> Result<Self, String> {
+        let lanes = lanes(&settings.to, &self.lanes)?.into();
+        Ok(Self { lanes, ..self.clone() }.with_settings(settings))
+    }
+
+    /// The same sink, with what the file says of records.
+    #[must_use]
+    pub fn with_settings(self, settings: &AuditSettings) -> Self {
+        let words = Arc::new(Words::of(settings, &self.process.key));
+        Self { words, ..self }
+    }
+
+    fn new(lanes: Vec<Arc<Lane>>) -> Result<Self, String> {
+        let mut random = [0_u8; 6 + 32];
+        aws_lc_rs::rand::fill(&mut random).map_err(|_| "the system gives no random bytes".to_owned())?;
+        let [p0, p1, p2, p3, p4, p5, key @ ..] = random;
+        let process = Process {
+            prefix: hexadecimal(&[p0, p1, p2, p3, p4, p5]),
+            next: AtomicU64::new(0),
+            key,
+            unrecorded: AtomicU64::new(0),
+        };
+        let words = Words::of(&AuditSettings::default(), &process.key);
+        Ok(Self { lanes: lanes.into(), process: Arc::new(process), words: Arc::new(words) })
+    }
+
+    /// Waits while a queue is full, where the file says `block`; for so long, and then the request must not begin. To be
+    /// awaited before a request begins.
+    pub(super) async fn room(&self) -> Result<(), Failure> {
+        if self.words.on_stall == OnStall::Drop {
+            return Ok(());
+        }
+        let bound = self.words.bound;
+        let room = async {
+            while let Some(full) = self.lanes.iter().find(|lane| lane.is_full(bound)) {
+                full.shrinks(bound).await;
             }
-            shrinks.await;
+        };
+        tokio::time::timeout(ROOM_WAIT, room)
+            .await
+            .map_err(|_| Failure::Overloaded { retry_after_secs: RETRY_SECS, limit: "audit.queue_records_max" })
+    }
+
+    /// Queues one record, of one line without its end; never waits.
+    pub(super) fn write(&self, mut record: Vec<u8>) {
+        record.push(b'\n');
+        let record: Arc<[u8]> = record.into();
+        for lane in self.lanes.iter() {
+            match self.words.on_stall {
+                // The request was let in: its record is kept, whatever has come to wait since.
+                OnStall::Block => lane.push(Arc::clone(&record)),
+                OnStall::Drop => lane.offer(Arc::clone(&record), self.words.bound),
+            }
         }
     }
 
-    /// Queues one record; never waits.
-    pub(super) fn write(&self, record: Vec<u8>) {
-        self.backlog.records.fetch_add(1, Ordering::SeqCst);
-        self.backlog.bytes.fetch_add(record.len(), Ordering::SeqCst);
-        if self.queue.send(Entry::Record(record)).is_err() {
-            tracing::error!("an audit record was lost: its writer is gone");
-        }
+    /// Counts a request that is refused without a record.
+    pub(super) fn unrecorded(&self) {
+        self.process.unrecorded.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// HMAC-SHA-256, in hexadecimal: who does not have the key cannot find the arguments by guessing.
+    pub(super) fn digest(&self, arguments: &str) -> String {
+        hexadecimal(hmac::sign(&self.words.key, arguments.as_bytes()).as_ref())
+    }
+
+    /// Whether records hold the arguments themselves.
+    pub(super) fn holds_arguments(&self) -> bool {
+        self.words.arguments
+    }
+
+    /// Opens files again by their names: they were renamed.
+    pub fn reopen(&self) {
+        self.lanes.iter().for_each(|lane| lane.reopen());
+    }
+
+    /// What has become of the records so far.
+    #[must_use]
+    pub fn stats(&self) -> AuditStats {
+        let outputs = self.lanes.iter().map(|lane| lane.stats()).collect();
+        AuditStats { outputs, unrecorded: self.process.unrecorded.load(Ordering::Relaxed) }
     }
 
     /// Waits until all that was queued is written, two seconds at most.
     pub fn flush(&self) {
-        let (done, wait) = sync_channel(1);
-        if self.queue.send(Entry::Flush(done)).is_ok() && wait.recv_timeout(Duration::from_secs(2)).is_err() {
-            tracing::error!("the audit log did not take its last records in time");
+        for lane in self.lanes.iter() {
+            let left = lane.flush(FLUSH_WAIT / u32::try_from(self.lanes.len()).unwrap_or(1));
+            if left > 0 {
+                tracing::error!(output = lane.stats().output, left, "the last audit records could not be written");
+            }
         }
     }
 
     /// An id for a request: unique in this process, and beside other processes.
     pub(super) fn next_request_id(&self) -> String {
-        format!("{}-{:x}", self.ids.prefix, self.ids.next.fetch_add(1, Ordering::Relaxed))
+        format!("{}-{:x}", self.process.prefix, self.process.next.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Words {
+    fn of(settings: &AuditSettings, key: &[u8; 32]) -> Self {
+        let key = settings.digest_key.as_ref().map_or(key, |key| key.bytes());
+        Self {
+            key: hmac::Key::new(hmac::HMAC_SHA256, key),
+            arguments: settings.arguments,
+            on_stall: settings.on_stall,
+            bound: Bound { lines: settings.queue_records_max, bytes: QUEUE_BYTES_MAX },
+        }
     }
 }
 
@@ -97,109 +186,45 @@ impl fmt::Debug for AuditSink {
     }
 }
 
-/// Writes until every sink is gone; flushes whenever nothing more waits.
-fn write_all(entries: &Receiver<Entry>, backlog: &Backlog, writer: impl Write) {
-    let mut writer = BufWriter::new(writer);
-    loop {
-        let next = match entries.try_recv() {
-            Ok(entry) => Ok(entry),
-            Err(TryRecvError::Empty) => {
-                report(writer.flush());
-                entries.recv()
-            }
-            Err(TryRecvError::Disconnected) => break,
-        };
-        match next {
-            Ok(Entry::Record(mut line)) => {
-                let bytes = line.len();
-                line.push(b'\n');
-                report(writer.write_all(&line));
-                backlog.records.fetch_sub(1, Ordering::SeqCst);
-                backlog.bytes.fetch_sub(bytes, Ordering::SeqCst);
-                backlog.shrinks.notify_waiters();
-            }
-            Ok(Entry::Flush(done)) => {
-                report(writer.flush());
-                if done.send(()).is_err() {
-                    tracing::debug!("nobody waits for the audit log any more");
-                }
-            }
-            Err(_) => break,
-        }
-    }
-    report(writer.flush());
+/// The outputs that `to` names, those of `open` that are the same among them.
+fn lanes(to: &AuditTo, open: &[Arc<Lane>]) -> Result<Vec<Arc<Lane>>, String> {
+    let kept = |path: Option<&Path>| open.iter().find(|lane| lane.path() == path).map(|lane| Ok(Arc::clone(lane)));
+    let stdout = || {
+        kept(None).unwrap_or_else(|| {
+            let output = Output::descriptor(&io::stdout()).map_err(|error| format!("standard output: {error}"))?;
+            Lane::start("stdout", output, true).map(Arc::new)
+        })
+    };
+    let file = |path: &Path| {
+        kept(Some(path)).unwrap_or_else(|| {
+            let output = Output::file(path)
+                .map_err(|error| format!("audit.file: {} cannot be appended to: {error}", path.display()))?;
+            Lane::start("file", output, true).map(Arc::new)
+        })
+    };
+    Ok(match to {
+        AuditTo::Stdout => vec![stdout()?],
+        AuditTo::File(path) => vec![file(path)?],
+        AuditTo::Both(path) => vec![stdout()?, file(path)?],
+    })
 }
 
-fn report(outcome: std::io::Result<()>) {
-    if let Err(error) = outcome {
-        tracing::error!(%error, "an audit record could not be written");
-    }
+fn hexadecimal(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
-/// Records that may wait for the writer before new requests wait too.
-const QUEUE_RECORDS_MAX: usize = 4096;
+/// How long a request waits for room before it is refused.
+const ROOM_WAIT: Duration = Duration::from_secs(5);
 
-/// Their bytes: the record of a batch may be long.
+/// When a client that was refused may try again.
+const RETRY_SECS: u64 = 5;
+
+/// How long the end waits for the last records.
+const FLUSH_WAIT: Duration = Duration::from_secs(2);
+
+/// Bytes of records that may wait: the record of a batch may be long.
 const QUEUE_BYTES_MAX: usize = 32 << 20;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Takes nothing until it is let go.
-    struct Stuck(Receiver<()>);
-
-    impl Write for Stuck {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            // An error says that it was let go for good.
-            let _let_go = self.0.recv();
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn a_sink_that_stalls_blocks_no_thread() {
-        let (let_go, stuck) = sync_channel(0);
-        let sink = AuditSink::start(Stuck(stuck)).unwrap();
-        let (done, finished) = sync_channel(1);
-        std::thread::spawn(move || {
-            for _ in 0..2 * QUEUE_RECORDS_MAX {
-                sink.write(vec![b'x'; 64]);
-            }
-            done.send(()).unwrap();
-        });
-        assert!(finished.recv_timeout(Duration::from_secs(10)).is_ok(), "a thread waits for the sink");
-        drop(let_go);
-    }
-
-    #[tokio::test]
-    async fn requests_wait_for_a_sink_that_stalls() {
-        let (let_go, stuck) = sync_channel(0);
-        let sink = AuditSink::start(Stuck(stuck)).unwrap();
-        sink.room().await;
-        for _ in 0..2 * QUEUE_RECORDS_MAX {
-            sink.write(vec![b'x'; 64]);
-        }
-        let mut room = std::pin::pin!(sink.room());
-        assert!(tokio::time::timeout(Duration::from_millis(1), &mut room).await.is_err());
-        drop(let_go);
-        room.await;
-    }
-
-    #[tokio::test]
-    async fn few_records_fill_the_queue_if_they_are_long() {
-        let (let_go, stuck) = sync_channel(0);
-        let sink = AuditSink::start(Stuck(stuck)).unwrap();
-        for _ in 0..QUEUE_BYTES_MAX / (1 << 20) {
-            sink.room().await;
-            sink.write(vec![b'x'; 1 << 20]);
-        }
-        let mut room = std::pin::pin!(sink.room());
-        assert!(tokio::time::timeout(Duration::from_millis(1), &mut room).await.is_err());
-        drop(let_go);
-        room.await;
-    }
-}
+mod tests;

@@ -2,12 +2,12 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// What a body ends with when it cannot be completed; the connection is then cut, never ended cleanly.
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
@@ -35,18 +35,36 @@ pub enum BudgetFault {
 
 /// How many bytes of request bodies may be in memory at once, over all connections.
 #[derive(Debug, Clone)]
-pub struct BodyBudget(Arc<Semaphore>);
+pub struct BodyBudget {
+    claimed: Arc<AtomicUsize>,
+    bytes_max: usize,
+}
 
 /// The part of the budget that one body uses. Keep it as long as the body's bytes; dropping it gives the part back.
 #[derive(Debug)]
 #[must_use = "dropping it gives the budget back while the bytes are still held"]
-pub struct Claim(Option<OwnedSemaphorePermit>);
+pub struct Claim {
+    budget: BodyBudget,
+    bytes: usize,
+}
 
 impl BodyBudget {
     /// A budget of `bytes_max`, all of it free.
     #[must_use]
     pub fn new(bytes_max: usize) -> Self {
-        Self(Arc::new(Semaphore::new(bytes_max.min(Semaphore::MAX_PERMITS))))
+        Self { claimed: Arc::default(), bytes_max }
+    }
+
+    /// The same budget with another limit: what is claimed of either counts for both.
+    #[must_use]
+    pub fn of_size(&self, bytes_max: usize) -> Self {
+        Self { claimed: Arc::clone(&self.claimed), bytes_max }
+    }
+
+    /// How many bytes are claimed now.
+    #[must_use]
+    pub fn in_use(&self) -> usize {
+        self.claimed.load(Ordering::Relaxed)
     }
 
     /// Reads like [`read_limited`], and claims the bytes from the budget before it keeps them.
@@ -57,21 +75,25 @@ impl BodyBudget {
     where
         B: http_body::Body<Data = Bytes> + Unpin,
     {
-        let mut claim = Claim(None);
-        let bytes = read(body, bytes_max, |more| claim.grow(&self.0, more)).await?;
+        let mut claim = Claim { budget: self.clone(), bytes: 0 };
+        let bytes = read(body, bytes_max, |more| claim.grow(more)).await?;
         Ok((bytes, claim))
     }
 }
 
 impl Claim {
-    fn grow(&mut self, budget: &Arc<Semaphore>, more: usize) -> Result<(), BudgetFault> {
-        let permits = u32::try_from(more).map_err(|_| BudgetFault::Exhausted)?;
-        let permit = Arc::clone(budget).try_acquire_many_owned(permits).map_err(|_| BudgetFault::Exhausted)?;
-        match &mut self.0 {
-            Some(held) => held.merge(permit),
-            None => self.0 = Some(permit),
-        }
+    fn grow(&mut self, more: usize) -> Result<(), BudgetFault> {
+        let BodyBudget { claimed, bytes_max } = &self.budget;
+        let grown = |claimed: usize| claimed.checked_add(more).filter(|claimed| claimed <= bytes_max);
+        claimed.fetch_update(Ordering::SeqCst, Ordering::SeqCst, grown).map_err(|_| BudgetFault::Exhausted)?;
+        self.bytes += more;
         Ok(())
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.budget.claimed.fetch_sub(self.bytes, Ordering::SeqCst);
     }
 }
 
@@ -152,7 +174,8 @@ where
         return Ok(first);
     }
     let Some(mut data) = next_data(body).await? else { return Ok(first) };
-    let mut whole = BytesMut::with_capacity(declared.max(first.len()));
+    // Not all that is announced at once: two bytes and a Content-Length would reserve megabytes that no budget counts.
+    let mut whole = BytesMut::with_capacity(declared.min(RESERVED_BYTES_MAX).max(first.len()));
     whole.extend_from_slice(&first);
     drop(first);
     loop {
@@ -187,6 +210,8 @@ fn never(never: Infallible) -> BodyError {
     match never {}
 }
 
+/// Reserved for a body before its bytes are there.
+const RESERVED_BYTES_MAX: usize = 64 << 10;
 /// How much of a refused body is read for whoever calls.
 pub const DRAIN_BYTES_MAX: usize = 256 << 10;
 /// For how long.
@@ -268,6 +293,14 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_announced_is_not_reserved() {
+        let mut body = Scripted { declared: Some(1 << 30), ..scripted([Data(b"ab"), Data(b"c")]) };
+        let read = read_limited(&mut body, 1 << 30).await.unwrap();
+        assert_eq!(read, "abc");
+        assert!(read.try_into_mut().unwrap().capacity() <= RESERVED_BYTES_MAX);
+    }
+
+    #[tokio::test]
     async fn one_piece_is_not_copied() {
         let bytes = Bytes::from_static(b"abc");
         let read = read_limited(&mut Full::new(bytes.clone()), 3).await.unwrap();
@@ -279,19 +312,26 @@ mod tests {
         let budget = BodyBudget::new(4);
         let (bytes, claim) = budget.read(&mut scripted([Data(b"ab"), Data(b"c")]), 100).await.unwrap();
         assert_eq!(bytes.as_ref(), b"abc");
-        assert_eq!(budget.0.available_permits(), 1);
+        assert_eq!(budget.claimed.load(Ordering::SeqCst), 3);
 
         let refused = budget.read(&mut scripted([Data(b"d"), Data(b"e")]), 100).await;
         assert_eq!(refused.unwrap_err(), BudgetFault::Exhausted);
-        assert_eq!(budget.0.available_permits(), 1);
+        assert_eq!(budget.claimed.load(Ordering::SeqCst), 3);
 
         drop(claim);
-        assert_eq!(budget.0.available_permits(), 4);
+        assert_eq!(budget.claimed.load(Ordering::SeqCst), 0);
         let (_, claim) = budget.read(&mut scripted([Data(b"abcd")]), 100).await.unwrap();
         drop(claim);
         let fault = budget.read(&mut scripted([Data(b"ab"), Data(b"cd")]), 3).await.unwrap_err();
         assert_eq!(fault, BudgetFault::Read(ReadFault::TooLarge));
-        assert_eq!(budget.0.available_permits(), 4);
+        assert_eq!(budget.claimed.load(Ordering::SeqCst), 0);
+
+        let (_, claim) = budget.read(&mut scripted([Data(b"abc")]), 100).await.unwrap();
+        let larger = budget.of_size(6);
+        assert_eq!(larger.read(&mut scripted([Data(b"abcd")]), 100).await.unwrap_err(), BudgetFault::Exhausted);
+        drop(larger.read(&mut scripted([Data(b"abc")]), 100).await.unwrap());
+        drop(claim);
+        assert_eq!(larger.claimed.load(Ordering::SeqCst), 0);
     }
 
     #[tokio::test]

@@ -15,7 +15,7 @@ use crate::mcp::sse::{Event, EventTooLarge, Parser};
 use crate::rejection::Failure;
 
 /// What the caller's lists show; the same policy that decides calls.
-pub type Shows = Arc<dyn Fn(Entry<'_>) -> bool + Send + Sync>;
+pub type Shows = Arc<dyn Fn(Entry<'_>, &str) -> bool + Send + Sync>;
 
 /// Reads a JSON answer of at most `bytes_max` bytes and filters it. An empty one stays empty; one cut short, over
 /// the limit or not understood is `upstream_protocol`. Trailers are dropped.
@@ -238,12 +238,12 @@ mod tests {
 
     /// Hides what begins with `x`.
     fn shows() -> Shows {
-        Arc::new(|entry| !matches!(entry, Entry::Tool(name) if name.starts_with('x')))
+        Arc::new(|entry, _| !matches!(entry, Entry::Tool(name) if name.starts_with('x')))
     }
 
     fn id(json: &str) -> Option<MessageId> {
         let response = format!(r#"{{"id":{json},"result":{{"tools":[1]}}}}"#);
-        listing::filter(response.as_bytes(), &|_| true).unwrap_err().id
+        listing::filter(response.as_bytes(), &|_, _| true).unwrap_err().id
     }
 
     /// What the client gets, and whether the stream ended cleanly.
@@ -416,7 +416,7 @@ mod tests {
             (":\n\n\n", None),
             ("data: {\"id\":5,\"result\":{\"tools\":[{\"name\":\"x\"}]}}\n", Some("")),
         ];
-        let shows: Shows = Arc::new(|entry| {
+        let shows: Shows = Arc::new(|entry, _| {
             let (Entry::Tool(key) | Entry::Prompt(key) | Entry::Resource(key) | Entry::ResourceTemplate(key)) = entry;
             !key.starts_with('x')
         });

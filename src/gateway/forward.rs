@@ -1,15 +1,19 @@
 //! Sends a permitted request to its server and takes the head of the answer. No credential of the client goes with it,
 //! and no header that the server could take for ours unless it is ours.
 
+use std::sync::Arc;
+
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::Gateway;
 use super::body;
+use super::places::Held;
 use super::route::{Part, Route};
 use super::session::Owner;
 use super::stage::{Authorized, Forwarded, Head, Inspected, Payload, Session};
+use super::telemetry::Stage;
 use super::trail::Trail;
 use crate::rejection::{Failure, Rejection};
 use crate::token::{ClaimPath, Principal};
@@ -20,18 +24,18 @@ impl Authorized {
         let Self { inspected, _permits: permits } = self;
         let Inspected { route, principal, head, payload, revision, session, address, asked } = inspected;
         let part = head.part;
-        let place = if asked.lasts() {
-            let place = gateway.lasting.take(Owner::of(&principal, &route.name));
-            let limited = Failure::RateLimited { retry_after_secs: RETRY_AFTER_SECS };
-            Some(place.ok_or_else(|| Rejection::from(limited).answering(&asked))?)
-        } else {
-            None
-        };
+        let place = gateway
+            .count_operations(&principal, &route, &permits)
+            .and_then(|()| place(gateway, &principal, &route, asked.lasts()))
+            .map_err(|failure| Rejection::from(failure).answering(&asked))?;
+        trail.stage(Stage::Forward);
         let mut request = upstream_request(head, &route, &principal, session.as_ref(), gateway, &payload);
         if let Some(address) = &address {
             address.expect(&asked).map_err(|failure| Rejection::from(failure).answering(&asked))?;
             *request.uri_mut() = http::Uri::from(address.target.clone());
         }
+        trail.forwards(request.headers_mut(), &route.upstream_settings.authority);
+        trail.sending();
         let sent = route.upstream.send(request).await;
         drop((payload, permits));
         let answer = sent.and_then(|answer| {
@@ -48,6 +52,20 @@ impl Authorized {
             Err(failure) => Err(Rejection::from(failure).answering(&asked)),
         }
     }
+}
+
+/// The place of what begins: a stream's among those of its principal, any other request's among those of its route.
+fn place(gateway: &Gateway, principal: &Principal, route: &Route, lasts: bool) -> Result<Held, Failure> {
+    if lasts {
+        let streams_max = gateway.limits.streams_per_principal_max;
+        let place = gateway.taken.streams.take(Owner::of(principal, &route.name), streams_max);
+        let limit = "limits.streams_per_principal_max";
+        return place.map(Held::Stream).ok_or(Failure::RateLimited { retry_after_secs: RETRY_AFTER_SECS, limit });
+    }
+    let Some(requests_max) = route.limits.requests_max else { return Ok(Held::Nothing) };
+    let place = gateway.taken.on_route.take(Arc::clone(&route.name), requests_max);
+    let limit = "routes[].limits.requests_max";
+    place.map(Held::Request).ok_or(Failure::Overloaded { retry_after_secs: RETRY_AFTER_SECS, limit })
 }
 
 /// Refuses the answers that would send the client elsewhere, or that are less than an answer.

@@ -12,6 +12,7 @@ use super::respond;
 use super::route::{Part, malformed};
 use super::session::Owner;
 use super::stage::{Authenticated, Head, Inspected, Payload, Session};
+use super::telemetry::Stage;
 use super::trail::Trail;
 use crate::mcp::headers::{self, HeaderFault};
 use crate::mcp::message::{self, Malformed, ReadLimits};
@@ -24,9 +25,13 @@ use crate::token::Principal;
 impl Authenticated {
     /// Reads the body of a POST and says what it asks for; GET and DELETE have none.
     pub async fn inspect(self, gateway: &Gateway, trail: &mut Trail) -> Result<Inspected, Rejection> {
+        trail.stage(Stage::Inspect);
         let Self { route, principal, mut head, mut body } = self;
         let read = match head.method {
-            Method::POST => read_post(&head, &mut body, gateway).await,
+            Method::POST => {
+                trail.reading();
+                read_post(&head, &mut body, gateway).await
+            }
             _ => Ok(Payload { bytes: Bytes::new(), _budget: None }),
         };
         let payload = match read {
@@ -47,9 +52,10 @@ impl Authenticated {
             let operation = if head.method == Method::GET { Operation::OpenStream } else { Operation::EndSession };
             (revision, Asked::bodiless(operation))
         };
-        trail.trace(trace::trace_of(&head.headers));
+        trail.trace(&head.headers);
         trail.revision(revision);
         trail.asked(&asked);
+        trail.arguments(&payload.bytes);
         let session = open_session(&mut head, revision, &principal, &route.name, gateway)
             .map_err(|failure| Rejection::from(failure).answering(&asked))?;
         let owner = Owner::of(&principal, &route.name);
@@ -64,7 +70,9 @@ async fn read_post(head: &Head, body: &mut Incoming, gateway: &Gateway) -> Resul
     let read = gateway.bodies.read(body, gateway.limits.body_bytes_max);
     match tokio::time::timeout(gateway.timeouts.body, read).await {
         Ok(Ok((bytes, claim))) => Ok(Payload { bytes, _budget: Some(claim) }),
-        Ok(Err(BudgetFault::Exhausted)) => Err(Failure::Overloaded { retry_after_secs: 1 }),
+        Ok(Err(BudgetFault::Exhausted)) => {
+            Err(Failure::Overloaded { retry_after_secs: 1, limit: "limits.bodies_in_flight_bytes_max" })
+        }
         Ok(Err(BudgetFault::Read(ReadFault::TooLarge))) => Err(Failure::BodyTooLarge),
         Ok(Err(BudgetFault::Read(ReadFault::Broken))) => {
             Err(malformed("the body ended before its length, or its framing is broken"))

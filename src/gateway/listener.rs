@@ -5,33 +5,39 @@
 //! Upgrades and CONNECT tunnels do not exist here.
 
 mod exchange;
+mod heard;
 mod stall;
 #[cfg(test)]
 mod tests;
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, Version, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use ipnet::IpNet;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::body::Body;
+use super::places::{Place, Places};
 use super::settings::{Limits, Timeouts};
 use super::shutdown::Shutdown;
 use exchange::{Exchanges, State};
+use heard::Heard;
 use stall::Unstalled;
 
 /// Who is at the other end of a connection.
@@ -55,38 +61,34 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// Serves until `shutdown`; then stops accepting, lets requests finish, and returns. How long they may take is the
 /// caller's to bound: dropping the future cuts every connection.
 ///
-/// The service's future is dropped when its client leaves.
-pub async fn serve<S, F>(
-    listener: TcpListener,
-    tls: Option<Arc<ServerConfig>>,
-    limits: Limits,
-    timeouts: Timeouts,
-    shutdown: Shutdown,
-    service: S,
-) where
+/// While it drains, everybody is still accepted and answered, and told to come elsewhere with the next request: `Connection:
+/// close` in HTTP/1, GOAWAY in HTTP/2.
+///
+/// A connection keeps the terms that it was accepted under. The service's future is dropped when its client leaves.
+pub async fn serve<S, F>(listener: TcpListener, mut terms: watch::Receiver<Arc<Terms>>, shutdown: Shutdown, service: S)
+where
     S: Fn(Request<Incoming>, Peer) -> F + Clone + Send + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
-    let timeouts = Timeouts {
-        head: timeouts.head.min(TIMEOUT_MAX),
-        write_stall: timeouts.write_stall.min(TIMEOUT_MAX),
-        ..timeouts
-    };
-    let terms =
-        Arc::new(Terms { tls: tls.map(TlsAcceptor::from), versions: Versions::new(&limits, &timeouts), timeouts });
     let mut connections = JoinSet::new();
+    let addresses = Places::default();
     let mut failures = Failures::default();
     loop {
         // At the limit nobody is accepted: clients wait in the kernel's queue, and one that is served keeps its memory.
-        let room = connections.len() < limits.connections_max;
+        let current = Arc::clone(&terms.borrow_and_update());
+        let room = connections.len() < current.connections_max;
         tokio::select! {
-            () = shutdown.requested() => break,
+            () = shutdown.closed() => break,
             Some(ended) = connections.join_next() => report(ended),
+            // Whoever gave the terms is gone: they stay.
+            Ok(()) = terms.changed() => {}
             accepted = failures.accept(&listener), if room => match accepted {
                 Ok((tcp, address)) => {
                     failures.over();
-                    let connection = connection(tcp, address, Arc::clone(&terms), shutdown.clone(), service.clone());
-                    connections.spawn(connection);
+                    if let Some(place) = current.place(&addresses, address) {
+                        let connection = connection(tcp, address, current, shutdown.clone(), service.clone());
+                        connections.spawn(holding(place, connection));
+                    }
                 }
                 // That client left while it waited; the next one may be there.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -94,17 +96,90 @@ pub async fn serve<S, F>(
             },
         }
     }
-    drop(listener);
+    // Who waits in the queue believes to be connected, and may have sent a request.
+    let current = Arc::clone(&terms.borrow());
+    for (tcp, address) in waiting(listener) {
+        if connections.len() < current.connections_max
+            && let Some(place) = current.place(&addresses, address)
+        {
+            let connection = connection(tcp, address, Arc::clone(&current), shutdown.clone(), service.clone());
+            connections.spawn(holding(place, connection));
+        }
+    }
     while let Some(ended) = connections.join_next().await {
         report(ended);
     }
 }
 
-/// What holds for every connection of a listener.
-struct Terms {
+/// Those who wait to be accepted; then nobody can connect any more.
+fn waiting(listener: TcpListener) -> Vec<(TcpStream, SocketAddr)> {
+    let Ok(listener) = listener.into_std() else { return Vec::new() };
+    let accepted = std::iter::from_fn(|| listener.accept().ok()).take(QUEUE_MAX as usize);
+    let stream = |(tcp, address): (std::net::TcpStream, _)| {
+        tcp.set_nonblocking(true).and_then(|()| TcpStream::from_std(tcp)).ok().map(|tcp| (tcp, address))
+    };
+    accepted.filter_map(stream).collect()
+}
+
+/// A connection that holds the place of its address until it has ended.
+async fn holding(place: Option<Place<IpAddr>>, connection: impl Future<Output = ()>) {
+    connection.await;
+    drop(place);
+}
+
+/// What holds for a connection from when it is accepted.
+pub struct Terms {
     tls: Option<TlsAcceptor>,
     versions: Versions,
     timeouts: Timeouts,
+    connections_max: usize,
+    connections_per_address_max: usize,
+    /// Whose connections are not counted by address: those of proxies are their clients'.
+    proxies: Vec<IpNet>,
+}
+
+impl Terms {
+    /// Of these settings.
+    #[must_use]
+    pub fn new(tls: Option<Arc<ServerConfig>>, limits: &Limits, timeouts: Timeouts) -> Self {
+        let timeouts = Timeouts {
+            head: timeouts.head.min(TIMEOUT_MAX),
+            write_stall: timeouts.write_stall.min(TIMEOUT_MAX),
+            ..timeouts
+        };
+        let versions = Versions::new(limits, &timeouts);
+        Self {
+            tls: tls.map(TlsAcceptor::from),
+            versions,
+            timeouts,
+            connections_max: limits.connections_max,
+            connections_per_address_max: limits.connections_per_address_max,
+            proxies: Vec::new(),
+        }
+    }
+
+    /// With proxies whose connections are not counted by address.
+    #[must_use]
+    pub fn behind(mut self, proxies: Vec<IpNet>) -> Self {
+        self.proxies = proxies;
+        self
+    }
+
+    /// The place of a connection from `peer`: none where proxies need none, and no connection without one.
+    #[expect(clippy::option_option, reason = "no place is needed, or none is left")]
+    fn place(&self, addresses: &Places<IpAddr>, peer: SocketAddr) -> Option<Option<Place<IpAddr>>> {
+        let address = peer.ip().to_canonical();
+        if self.proxies.iter().any(|proxies| proxies.contains(&address)) {
+            return Some(None);
+        }
+        addresses.take(address, self.connections_per_address_max).map(Some)
+    }
+
+    /// For a listener whose terms never change.
+    #[must_use]
+    pub fn for_ever(self) -> watch::Receiver<Arc<Self>> {
+        watch::channel(Arc::new(self)).1
+    }
 }
 
 /// The same limits for each way of telling the protocol.
@@ -199,12 +274,20 @@ async fn http<IO, S, F>(
     F: Future<Output = Response<Body>> + Send + 'static,
 {
     let exchanges = Exchanges::new();
-    let begun = exchanges.clone();
-    let service = service_fn(move |request| {
-        let exchange = begun.begin();
-        let answer = service(request, peer);
-        async move { Ok::<_, Infallible>(answer.await.map(|body| exchange.answer(body))) }
+    let (begun, draining) = (exchanges.clone(), shutdown.clone());
+    let service = service_fn(move |request: Request<Incoming>| {
+        let http2 = request.version() == Version::HTTP_2;
+        let exchange = begun.begin(http2);
+        let (answer, draining) = (service(request, peer), draining.clone());
+        async move {
+            let mut answer = answer.await.map(|body| exchange.answer(body));
+            if draining.is_draining() && !http2 {
+                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer)
+        }
     });
+    let (io, heard) = Heard::new(io);
     let mut connection = pin!(version.serve_connection(TokioIo::new(io), service));
     let mut ending = false;
     // hyper bounds a head that has begun. It does not bound the silence before one is known to be h1 or h2, nor an h2
@@ -212,9 +295,17 @@ async fn http<IO, S, F>(
     let mut look_again = Instant::now() + timeouts.head.min(timeouts.write_stall);
     loop {
         tokio::select! {
+            // First of all, so that a request which is there already is seen before anything is ended.
+            biased;
             _ = connection.as_mut() => return,
+            // An idle connection of HTTP/1 stays: closed now, it could meet a request on its way.
+            () = going_away(&shutdown, &exchanges), if !ending => {
+                ending = true;
+                connection.as_mut().graceful_shutdown();
+            }
             () = shutdown.requested(), if !ending => {
-                if exchanges.is_unused() {
+                // A request that has begun to come is still answered.
+                if exchanges.is_unused() && !heard.load(Ordering::Relaxed) {
                     return;
                 }
                 ending = true;
@@ -233,6 +324,12 @@ async fn http<IO, S, F>(
             },
         }
     }
+}
+
+/// Waits until a connection of HTTP/2 can be told that the gateway drains: before its first request hyper would just close it.
+async fn going_away(shutdown: &Shutdown, exchanges: &Exchanges) {
+    shutdown.draining().await;
+    exchanges.http2_begun().await;
 }
 
 /// Accepting fails: again and again at once when file descriptors are used up. Then it is tried ever more rarely, so that it

@@ -1,9 +1,11 @@
 //! The shell that does IO: listeners, the pipeline, forwarding, streams. It decides nothing that `token` and `policy`
 //! decide, and knows no file format.
 
+pub mod admin;
 pub mod answer;
 pub mod audit;
 pub mod body;
+mod changes;
 mod cors;
 pub mod fetch;
 pub mod filter;
@@ -11,16 +13,23 @@ mod forward;
 pub mod http_sse;
 mod inspect;
 mod keep_alive;
-mod lasting;
 pub mod listener;
+pub mod metrics;
 mod pipeline;
+mod places;
+pub(crate) mod rates;
+mod recent;
+pub mod reload;
 mod respond;
 pub mod route;
+pub mod secret;
+mod serving;
 pub mod session;
 pub mod settings;
 pub mod shutdown;
 pub mod stage;
 mod stream;
+pub mod telemetry;
 pub mod tls;
 pub mod trail;
 pub mod upstream;
@@ -28,94 +37,92 @@ pub mod upstream;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use tokio::net::TcpListener;
 
 use crate::token::Validator;
 use crate::token::clock::Clock;
+use admin::Described;
 use audit::AuditSink;
 use body::BodyBudget;
-use fetch::HttpFetch;
 use http_sse::Streams;
-use lasting::Lasting;
+use listener::Terms;
+use metrics::{Meters, Metrics};
+use places::{Places, Requests, Whose};
+use rates::Rates;
 use route::Table;
+use secret::SecretKey;
 use session::SessionSeal;
-use settings::{Limits, Settings, Timeouts, Tls};
-use shutdown::Shutdown;
+use settings::{Limits, Settings, Timeouts};
+use telemetry::Telemetry;
+use tls::Contents;
 
-/// The gateway, ready to serve: everything that the stages need, and nothing that changes.
+pub use serving::{Around, Prepared, Serving};
+
+/// The gateway as one file has it: everything that the stages need, and nothing that changes. What outlives the file is
+/// shared with the generation before and the one after.
 pub struct Gateway {
+    settings: Settings,
     table: Table,
     tokens: Validator,
     sessions: SessionSeal,
+    /// Seals where the file names no key.
+    own_session_key: SecretKey,
     streams: Streams,
     bodies: BodyBudget,
-    lasting: Lasting,
+    taken: Taken,
     audit: AuditSink,
+    telemetry: Option<Telemetry>,
+    /// Of this file's routes, as parts of the metrics of the process.
+    meters: Arc<Meters>,
+    described: Described,
     clock: Clock,
     limits: Limits,
     timeouts: Timeouts,
     trusted_proxies: Vec<IpNet>,
     public_https: bool,
-    tls: Option<Arc<rustls::ServerConfig>>,
+    tls: Option<TlsEnd>,
 }
 
-/// What can be found out about settings before anything is started: the files they name are read, and nothing is
-/// connected to. `gatepost check` stops here.
-pub struct Prepared {
-    settings: Settings,
-    table: Table,
-    sessions: SessionSeal,
-    tls: Option<Arc<rustls::ServerConfig>>,
+/// What callers have taken up of what there is. It outlives every file.
+#[derive(Clone, Default)]
+struct Taken {
+    /// Streams that last, by principal.
+    streams: Places<Whose>,
+    /// Requests that servers work on, by route.
+    on_route: Places<Arc<str>>,
+    /// Requests under way.
+    requests: Requests,
+    rates: Rates,
 }
 
-impl Prepared {
-    /// Reads certificates and keys and builds the route table.
-    pub fn new(settings: Settings) -> Result<Self, String> {
-        let tls = match &settings.tls {
-            Tls::Off | Tls::External => None,
-            Tls::Files { certificate, private_key } => Some(tls::server_config(certificate, private_key)?),
-        };
-        let table = Table::new(&settings)?;
-        let sessions = SessionSeal::new(&settings.session_keys)?;
-        Ok(Self { settings, table, sessions, tls })
-    }
-
-    /// Starts fetching keys. Must be called within a tokio runtime.
-    pub fn start(self, audit: AuditSink, clock: Clock) -> Result<Gateway, String> {
-        let Self { settings, table, sessions, tls } = self;
-        let tokens = Validator::start(
-            settings.authorization_servers,
-            Arc::new(HttpFetch::new()?),
-            clock.clone(),
-            settings.limits.token_cache_bytes_max,
-        )?;
-        Ok(Gateway {
-            table,
-            tokens,
-            sessions,
-            streams: Streams::default(),
-            bodies: BodyBudget::new(settings.limits.bodies_in_flight_bytes_max),
-            lasting: Lasting::new(settings.limits.streams_per_principal_max),
-            audit,
-            clock,
-            limits: settings.limits,
-            timeouts: settings.timeouts,
-            trusted_proxies: settings.trusted_proxies,
-            public_https: settings.public_url.is_https(),
-            tls,
-        })
-    }
+/// Our end of TLS, and of which contents of its files it was made.
+#[derive(Clone)]
+struct TlsEnd {
+    config: Arc<rustls::ServerConfig>,
+    contents: Contents,
 }
 
 impl Gateway {
-    /// Serves on `listener` until `shutdown`, and then until the requests under way have ended.
-    pub async fn serve(self: Arc<Self>, listener: TcpListener, shutdown: Shutdown) {
-        let (tls, limits, timeouts) = (self.tls.clone(), self.limits, self.timeouts);
-        let stopping = shutdown.clone();
-        let service = move |request, peer| {
-            let (gateway, stopping) = (Arc::clone(&self), stopping.clone());
-            async move { gateway.handle(request, peer, &stopping).await }
-        };
-        listener::serve(listener, tls, limits, timeouts, shutdown, service).await;
+    /// What is counted, in the life of the process.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        self.meters.metrics()
+    }
+
+    /// What it was made of.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Where spans go, if they go anywhere: for who must wait for the last of them, and who counts them.
+    #[must_use]
+    pub fn telemetry(&self) -> Option<&Telemetry> {
+        self.telemetry.as_ref()
+    }
+
+    /// What holds for connections that are accepted under it.
+    fn terms(&self) -> Terms {
+        let tls = self.tls.as_ref().map(|tls| Arc::clone(&tls.config));
+        Terms::new(tls, &self.limits, self.timeouts).behind(self.trusted_proxies.clone())
     }
 }

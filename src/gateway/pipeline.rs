@@ -13,8 +13,9 @@ use hyper::body::{Body as _, Incoming};
 use super::answer::Answer;
 use super::body::Body;
 use super::listener::Peer;
+use super::places::Held;
 use super::route::{self, Endpoint, Part, Route};
-use super::shutdown::Shutdown;
+use super::serving::Around;
 use super::stage::{Head, Routed};
 use super::trail::{End, Trail};
 use super::{Gateway, cors, respond, stream};
@@ -44,10 +45,11 @@ struct Reply {
 
 impl Gateway {
     /// Answers one request. A panic ends this request alone, with 500.
-    pub async fn handle(&self, request: Request<Incoming>, peer: Peer, shutdown: &Shutdown) -> Response<Body> {
-        let mut answered = pin!(self.answer(request, peer, shutdown));
+    pub async fn handle(&self, request: Request<Incoming>, peer: Peer, around: &Around) -> Response<Body> {
+        let mut answered = pin!(self.answer(request, peer, around));
         std::future::poll_fn(|context| {
             std::panic::catch_unwind(AssertUnwindSafe(|| answered.as_mut().poll(context))).unwrap_or_else(|_| {
+                self.meters.metrics().panicked();
                 tracing::error!("a request ended in a panic: please report this");
                 Poll::Ready(respond::rejection(&Failure::Internal { detail: "panic" }.into(), None))
             })
@@ -55,11 +57,21 @@ impl Gateway {
         .await
     }
 
-    async fn answer(&self, request: Request<Incoming>, peer: Peer, shutdown: &Shutdown) -> Response<Body> {
-        self.audit.room().await;
-        let mut trail = Trail::begin(self.audit.clone(), peer, request.method());
+    async fn answer(&self, request: Request<Incoming>, peer: Peer, around: &Around) -> Response<Body> {
+        let room = self.audit.room().await;
+        let mut trail = Trail::begin(self.audit.clone(), Arc::clone(&self.meters), peer, request.method());
         let (parts, body) = request.into_parts();
+        trail.traced(self.telemetry.as_ref().and_then(|telemetry| telemetry.begin(&parts, peer)));
         let mut reply = Reply { route: None, document_of: None, origin: None, version: parts.version };
+        if let Err(failure) = room {
+            trail.unrecorded();
+            respond::drain(body, &parts.headers);
+            return reply.refuse(&failure.into(), trail);
+        }
+        if around.shutdown.is_requested() {
+            respond::drain(body, &parts.headers);
+            return reply.refuse(&Failure::ShuttingDown { retry_after_secs: RETRY_AFTER_SECS }.into(), trail);
+        }
         let surface = match self.surface(&parts, &body, &mut reply) {
             Ok(surface) => surface,
             Err(failure) => {
@@ -67,15 +79,14 @@ impl Gateway {
                 return reply.refuse(&failure.into(), trail);
             }
         };
+        trail.path(parts.uri.path());
         match surface {
-            Surface::Document(json) => {
-                reply.public("metadata", respond::document(&parts.method, json), trail, shutdown)
-            }
-            Surface::DocumentOptions => reply.public("preflight", cors::public_preflight(), trail, shutdown),
+            Surface::Document(json) => reply.public("metadata", respond::document(&parts.method, json), trail, around),
+            Surface::DocumentOptions => reply.public("preflight", cors::public_preflight(), trail, around),
             Surface::Preflight(part) => {
                 let mut response = cors::preflight(&parts.headers, part);
                 cors::expose(response.headers_mut(), reply.origin.clone());
-                reply.public("preflight", response, trail, shutdown)
+                reply.public("preflight", response, trail, around)
             }
             Surface::Mcp(route, part, authority) => {
                 let query = parts.uri.query().filter(|_| part == Part::Messages).map(ToOwned::to_owned);
@@ -83,7 +94,7 @@ impl Gateway {
                 match self.mcp(Routed { route, head, body }, &mut trail).await {
                     Ok(mut answer) => {
                         cors::expose(answer.response.headers_mut(), reply.origin);
-                        stream::audited(answer, trail, shutdown)
+                        stream::audited(answer, trail, around)
                     }
                     Err(rejection) => reply.refuse(&rejection, trail),
                 }
@@ -94,11 +105,18 @@ impl Gateway {
     /// The stages of a request to an MCP endpoint.
     async fn mcp(&self, routed: Routed, trail: &mut Trail) -> Result<Answer, Rejection> {
         trail.route(&routed.route.name);
+        let Some(under_way) = self.taken.requests.begin(self.limits.requests_max) else {
+            respond::drain(routed.body, &routed.head.headers);
+            return Err(Failure::Overloaded { retry_after_secs: 1, limit: "limits.requests_max" }.into());
+        };
         let authenticated = routed.authenticate(self, trail).await?; // the token leaves the headers
         let inspected = authenticated.inspect(self, trail).await?; // the body is read once
         let authorized = inspected.authorize(trail)?; // pure
         let forwarded = authorized.forward(self, trail).await?;
-        forwarded.filter(self).await
+        let mut answer = forwarded.filter(self, trail).await?;
+        // A stream that lasts has its place among those of its principal.
+        answer.under_way = answer.lives.is_none().then_some(under_way);
+        Ok(answer)
     }
 
     /// Which surface a request is for: by its head, its authority, its path, its method and its origin, in this order.
@@ -147,13 +165,17 @@ impl Reply {
         surface: &'static str,
         response: Response<Body>,
         mut trail: Trail,
-        shutdown: &Shutdown,
+        around: &Around,
     ) -> Response<Body> {
         trail.surface(surface);
         if let Some(name) = self.route.as_ref().map(|route| &route.name).or(self.document_of.as_ref()) {
             trail.route(name);
         }
-        stream::audited(Answer { response, is_stream: false, lives: None, place: None }, trail, shutdown)
+        stream::audited(
+            Answer { response, is_stream: false, lives: None, place: Held::Nothing, under_way: None },
+            trail,
+            around,
+        )
     }
 
     /// The answer to a refused request. Its record is written before it goes out.
@@ -189,6 +211,9 @@ fn log(rejection: &Rejection, route: Option<&Route>) {
         Level::Error => tracing::error!(route, reason, ?detail, "refused"),
     }
 }
+
+/// By then another process answers.
+const RETRY_AFTER_SECS: u64 = 1;
 
 #[cfg(test)]
 mod tests {

@@ -27,9 +27,9 @@ pub(super) fn rejection(rejection: &Rejection, route: Option<&Route>) -> Respons
         if let Failure::MethodNotAllowed { allow } = failure {
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));
         }
-        if let Failure::RateLimited { retry_after_secs }
+        if let Failure::RateLimited { retry_after_secs, .. }
         | Failure::KeysUnavailable { retry_after_secs }
-        | Failure::Overloaded { retry_after_secs }
+        | Failure::Overloaded { retry_after_secs, .. }
         | Failure::ShuttingDown { retry_after_secs } = failure
         {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(*retry_after_secs));

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, StatusCode, Version, header};
 
-use super::settings::{RouteSettings, Settings, Transport, UpstreamSettings};
+use super::settings::{RouteLimits, RouteSettings, Settings, Transport, UpstreamSettings};
 use super::upstream::Upstream;
 use crate::oauth::ids::{Issuer, PublicOrigin};
 use crate::oauth::metadata::{ResourceMetadata, well_known_path};
@@ -22,6 +22,8 @@ use crate::token::Recipient;
 pub struct Route {
     /// Its name in the file.
     pub name: Arc<str>,
+    /// The exact path.
+    pub path: Arc<str>,
     /// How its server speaks to clients.
     pub transport: Transport,
     /// What a token must be for.
@@ -36,6 +38,8 @@ pub struct Route {
     pub upstream: Upstream,
     /// Where on the server requests go, with which claims, and how long they may take.
     pub upstream_settings: UpstreamSettings,
+    /// What it bears.
+    pub limits: RouteLimits,
     /// Origins of browsers that may call, `public_url`'s own first.
     pub allowed_origins: Vec<String>,
 }
@@ -93,8 +97,9 @@ impl Part {
 }
 
 impl Table {
-    /// Builds the table. Reads the files that upstreams name; connects to nothing.
-    pub fn new(settings: &Settings) -> Result<Self, String> {
+    /// Builds the table. Reads the files that upstreams name; connects to nothing. Servers that are reached as in `before`
+    /// keep their connections.
+    pub fn new(settings: &Settings, before: Option<&Self>) -> Result<Self, String> {
         let default_port = if settings.public_url.is_https() { ":443" } else { ":80" };
         let mut table = Self { authorities: HashSet::new(), default_port, endpoints: HashMap::new() };
         for authority in [settings.public_url.authority()].into_iter().chain(settings.hosts.iter().map(String::as_str))
@@ -103,7 +108,8 @@ impl Table {
             table.authorities.insert(canonical);
         }
         for route in &settings.routes {
-            table.add(route, &settings.public_url)?;
+            let kept = before.and_then(|before| before.connections(route));
+            table.add(route, kept, &settings.public_url)?;
         }
         table.add_documents_without_slash(settings);
         table.add_root_documents(settings);
@@ -121,6 +127,29 @@ impl Table {
             Endpoint::Mcp(route, Part::Whole | Part::Stream) => Some(route),
             Endpoint::Mcp(_, Part::Messages) | Endpoint::ResourceMetadata(..) | Endpoint::ServerMetadata(_) => None,
         })
+    }
+
+    /// Whether a stream that `route` opened for a token of `issuer` may go on: the route is there, for the same resource, and
+    /// takes this issuer's tokens.
+    #[must_use]
+    pub fn serves_on(&self, route: &Route, issuer: &Issuer) -> bool {
+        match self.endpoints.get(&*route.path) {
+            Some(Endpoint::Mcp(now, Part::Whole | Part::Stream)) => {
+                now.name == route.name
+                    && now.transport == route.transport
+                    && now.recipient.resource == route.recipient.resource
+                    && now.recipient.issuers.contains(issuer)
+            }
+            Some(Endpoint::Mcp(_, Part::Messages) | Endpoint::ResourceMetadata(..) | Endpoint::ServerMetadata(_))
+            | None => false,
+        }
+    }
+
+    /// The connections that serve for `route` too: its own, before those of another route with the same server.
+    fn connections(&self, route: &RouteSettings) -> Option<Upstream> {
+        let mut routes: Vec<_> = self.routes().collect();
+        routes.sort_by_key(|other| other.name != route.name);
+        Upstream::kept(&route.upstream, routes.into_iter().map(|other| &other.upstream))
     }
 
     /// The one authority of a request, as the client wrote it: in HTTP/1 the one `Host`, equal to that of an
@@ -149,15 +178,16 @@ impl Table {
         }
     }
 
-    fn add(&mut self, route: &RouteSettings, origin: &PublicOrigin) -> Result<(), String> {
+    fn add(&mut self, route: &RouteSettings, kept: Option<Upstream>, origin: &PublicOrigin) -> Result<(), String> {
         let resource_path = route.resource.as_str().strip_prefix(origin.as_str()).unwrap_or_default();
         let metadata_path = well_known_path(resource_path);
-        let upstream =
-            Upstream::new(&route.upstream).map_err(|error| format!("route {}: upstream: {error}", route.name))?;
+        let upstream = kept.map_or_else(|| Upstream::new(&route.upstream), Ok);
+        let upstream = upstream.map_err(|error| format!("route {}: upstream: {error}", route.name))?;
         let mut allowed_origins = vec![origin.as_str().to_owned()];
         allowed_origins.extend(route.allowed_origins.iter().cloned());
         let served = Route {
             name: Arc::clone(&route.name),
+            path: Arc::clone(&route.path),
             transport: route.transport.clone(),
             recipient: Recipient {
                 issuers: route.issuers.clone(),
@@ -169,6 +199,7 @@ impl Table {
             metadata_url: format!("{}{metadata_path}", origin.as_str()),
             upstream,
             upstream_settings: route.upstream.clone(),
+            limits: route.limits.clone(),
             allowed_origins,
         };
         self.endpoints.insert(metadata_path, resource_metadata(route));

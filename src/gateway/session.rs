@@ -7,8 +7,9 @@ use std::fmt;
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use zeroize::Zeroizing;
 
-use super::settings::SessionKey;
+use super::secret::SecretKey;
 use crate::token::Principal;
 
 /// The keys: the first seals, all open.
@@ -37,13 +38,9 @@ impl<'a> Owner<'a> {
 }
 
 impl SessionSeal {
-    /// Without keys one is made at random: sessions then end with the process.
-    pub fn new(keys: &[SessionKey]) -> Result<Self, String> {
-        let Some((first, others)) = keys.split_first() else {
-            let mut random = [0; 32];
-            aws_lc_rs::rand::fill(&mut random).map_err(|_| "the system gives no random bytes".to_owned())?;
-            return Ok(Self { seals: sealing_key(&SessionKey(random))?, opens_too: Vec::new() });
-        };
+    /// Without keys `own` is the one: sessions then end with the process that made it.
+    pub fn new(keys: &[SecretKey], own: &SecretKey) -> Result<Self, String> {
+        let (first, others) = keys.split_first().unwrap_or((own, &[]));
         let opens_too = others.iter().map(sealing_key).collect::<Result<_, _>>()?;
         Ok(Self { seals: sealing_key(first)?, opens_too })
     }
@@ -110,9 +107,16 @@ impl fmt::Debug for SessionSeal {
     }
 }
 
+/// A key at random.
+pub(super) fn random_key() -> Result<SecretKey, String> {
+    let mut random = Zeroizing::new([0; 32]);
+    aws_lc_rs::rand::fill(random.as_mut_slice()).map_err(|_| "the system gives no random bytes".to_owned())?;
+    Ok(SecretKey::new(&random))
+}
+
 /// AES-256-GCM-SIV (RFC 8452): replicas seal with one key for years, and a nonce that comes twice must not break it.
-fn sealing_key(key: &SessionKey) -> Result<RandomizedNonceKey, String> {
-    RandomizedNonceKey::new(&AES_256_GCM_SIV, &key.0).map_err(|_| "the session key cannot be used".to_owned())
+fn sealing_key(key: &SecretKey) -> Result<RandomizedNonceKey, String> {
+    RandomizedNonceKey::new(&AES_256_GCM_SIV, key.bytes()).map_err(|_| "the session key cannot be used".to_owned())
 }
 
 /// What is sealed. One must not pass for the other: a session id that a server chose could name any path.
@@ -164,12 +168,12 @@ mod tests {
     const OWNER: Owner<'static> =
         Owner { issuer: "https://as.example", subject: Some("alice"), client: Some("cli"), route: "github" };
 
-    fn key(byte: u8) -> SessionKey {
-        SessionKey([byte; 32])
+    fn key(byte: u8) -> SecretKey {
+        SecretKey::new(&[byte; 32])
     }
 
     fn seal_of(keys: &[u8]) -> SessionSeal {
-        SessionSeal::new(&keys.iter().copied().map(key).collect::<Vec<_>>()).unwrap()
+        SessionSeal::new(&keys.iter().copied().map(key).collect::<Vec<_>>(), &random_key().unwrap()).unwrap()
     }
 
     #[test]
@@ -234,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_key_made_at_random_opens_its_own() {
-        let seal = SessionSeal::new(&[]).unwrap();
+        let seal = SessionSeal::new(&[], &random_key().unwrap()).unwrap();
         let sealed = seal.seal("id", OWNER).unwrap();
         assert_eq!(seal.open(&sealed, OWNER).as_deref(), Some("id"));
     }

@@ -1,25 +1,28 @@
 //! What the gateway is told: the values that `config` makes of the file. Plain data, no behaviour.
 
-use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderName;
 use http::uri::{Authority, PathAndQuery};
+use http::{HeaderMap, HeaderName, Uri};
 use ipnet::IpNet;
 
+use super::secret::SecretKey;
 use crate::oauth::ids::{Audience, Issuer, PublicOrigin, ResourceUri};
 use crate::oauth::scope::ScopeSet;
 use crate::policy::Policy;
 use crate::token::{ClaimPath, IssuerSettings};
 
 /// Everything, as meant.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Where operators look: health, metrics, the status page; `None`: nowhere.
+    pub admin: Option<SocketAddr>,
     /// How.
     pub tls: Tls,
     /// How clients reach us.
@@ -32,14 +35,57 @@ pub struct Settings {
     pub authorization_servers: Vec<IssuerSettings>,
     /// The MCP endpoints.
     pub routes: Vec<RouteSettings>,
-    /// Keys of the session seal, the first seals, all open; empty: one is made at start.
-    pub session_keys: Vec<SessionKey>,
+    /// Keys of the session seal, the first seals, all open; empty: one that is made at start.
+    pub session_keys: Vec<SecretKey>,
     /// Sizes and counts.
     pub limits: Limits,
     /// Times.
     pub timeouts: Timeouts,
+    /// The way to the end.
+    pub drain: Drain,
     /// Peers whose `Forwarded` and `X-Forwarded-*` are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// The audit log.
+    pub audit: AuditSettings,
+    /// Where spans go; `None`: nowhere.
+    pub telemetry: Option<Telemetry>,
+}
+
+/// Where spans go, and which.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Telemetry {
+    /// `service.name` of the resource.
+    pub service_name: String,
+    /// The whole URL that batches are posted to.
+    pub endpoint: Uri,
+    /// How.
+    pub protocol: OtlpProtocol,
+    /// Headers of each batch; their values are sensitive.
+    pub headers: HeaderMap,
+    /// A trace that begins here is recorded if 63 bits of its id are below: 0 records none, 2⁶³ all.
+    pub sample_below: u64,
+    /// For a batch, from connecting to the answer.
+    pub timeout: Duration,
+    /// PEM bundle to trust instead of the system's roots.
+    pub ca: Option<PathBuf>,
+}
+
+impl Telemetry {
+    /// Which part of the traces that begin here is recorded, 0 to 1.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "for a text: the first digits of a fraction")]
+    pub fn sample_ratio(&self) -> f64 {
+        self.sample_below as f64 / (1_u64 << 63) as f64
+    }
+}
+
+/// The two transports of OTLP that are spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OtlpProtocol {
+    /// gRPC.
+    Grpc,
+    /// Protobuf over HTTP/1.1.
+    Http,
 }
 
 /// How the listener speaks.
@@ -59,7 +105,7 @@ pub enum Tls {
 }
 
 /// One MCP endpoint.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteSettings {
     /// `name`.
     pub name: Arc<str>,
@@ -83,6 +129,32 @@ pub struct RouteSettings {
     pub allowed_origins: Vec<String>,
     /// What it demands.
     pub policy: Policy,
+    /// What it bears.
+    pub limits: RouteLimits,
+}
+
+/// So many requests in so long a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// How many.
+    pub requests: NonZeroU32,
+    /// In which time; a day at most.
+    pub per: Duration,
+    /// How many of them at once.
+    pub burst: NonZeroU32,
+}
+
+/// What one route bears; `None`: as much as the whole gateway.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RouteLimits {
+    /// Requests that its server works on at a time, but for the streams that `limits.streams_per_principal_max` is about.
+    pub requests_max: Option<usize>,
+    /// Requests of all principals together.
+    pub rate: Option<Rate>,
+    /// Requests of each principal.
+    pub rate_per_principal: Option<Rate>,
+    /// Operations of each principal under each rule.
+    pub rules: Vec<Option<Rate>>,
 }
 
 /// How clients and server speak with one another.
@@ -98,7 +170,7 @@ pub enum Transport {
 }
 
 /// An MCP server.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamSettings {
     /// Whether its URL is https.
     pub https: bool,
@@ -127,14 +199,39 @@ pub struct UpstreamTls {
     pub server_name: Option<String>,
 }
 
-/// A key of the session seal: 32 bytes.
-#[derive(Clone)]
-pub struct SessionKey(pub [u8; 32]);
+/// The audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditSettings {
+    /// Where records go.
+    pub to: AuditTo,
+    /// Whether they hold the arguments of calls.
+    pub arguments: bool,
+    /// What becomes of requests while an output takes nothing.
+    pub on_stall: OnStall,
+    /// Records that may wait for an output (4096).
+    pub queue_records_max: usize,
+    /// The key of the digest of arguments; `None`: one is made at start.
+    pub digest_key: Option<SecretKey>,
+}
 
-impl fmt::Debug for SessionKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SessionKey(…)")
-    }
+/// Where audit records go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AuditTo {
+    /// Standard output.
+    Stdout,
+    /// A file, which is appended to.
+    File(PathBuf),
+    /// Both.
+    Both(PathBuf),
+}
+
+/// What becomes of requests while the audit log takes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnStall {
+    /// They wait, and are refused after a while.
+    Block,
+    /// They go on, and their records are dropped and counted.
+    Drop,
 }
 
 /// Sizes and counts; every field has a key of the same name under `limits`.
@@ -158,6 +255,12 @@ pub struct Limits {
     pub answer_bytes_max: usize,
     /// Connections (10000).
     pub connections_max: usize,
+    /// Connections from one address (10000); peers of `trusted_proxies` are not counted.
+    pub connections_per_address_max: usize,
+    /// Requests to MCP endpoints under way, but for lasting streams (10000).
+    pub requests_max: usize,
+    /// Requests of each principal, over all routes; `None`: as many as it likes.
+    pub rate_per_principal: Option<Rate>,
     /// Streams from server to client that one principal may have open (64).
     pub streams_per_principal_max: usize,
     /// Streams of one h2 connection (100).
@@ -185,6 +288,33 @@ pub struct Timeouts {
     pub answer: Duration,
 }
 
+/// How the process ends; every field has a key `…_secs` under `drain`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drain {
+    /// From the signal until nobody is accepted any more (5 s).
+    pub delay: Duration,
+    /// From there until what is still under way is cut (20 s).
+    pub grace: Duration,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self { delay: Duration::from_secs(5), grace: Duration::from_secs(20) }
+    }
+}
+
+impl Default for AuditSettings {
+    fn default() -> Self {
+        Self {
+            to: AuditTo::Stdout,
+            arguments: false,
+            on_stall: OnStall::Block,
+            queue_records_max: 4096,
+            digest_key: None,
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -198,6 +328,9 @@ impl Default for Limits {
             token_bytes_max: 8 << 10,
             answer_bytes_max: 16 << 20,
             connections_max: 10_000,
+            connections_per_address_max: 10_000,
+            requests_max: 10_000,
+            rate_per_principal: None,
             h2_streams_max: 100,
             token_cache_bytes_max: 32 << 20,
         }

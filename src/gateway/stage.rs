@@ -51,17 +51,18 @@ use hyper::body::Incoming;
 use super::Gateway;
 use super::body::Claim;
 use super::http_sse::Address;
-use super::lasting::Place;
 use super::listener::Peer;
+use super::places::Held;
 use super::respond;
 use super::route::{Part, Route};
+use super::telemetry::Stage;
 use super::trail::Trail;
 use crate::mcp::operation::Asked;
 use crate::mcp::revision::Revision;
 use crate::oauth::bearer::{AccessToken, BearerFault};
 use crate::policy::Permit;
 use crate::rejection::{Failure, Rejection, TokenFault};
-use crate::token::{Principal, TokenError};
+use crate::token::{self, Principal, TokenError};
 
 /// The head of a request to an MCP endpoint.
 #[derive(Debug)]
@@ -129,7 +130,7 @@ pub struct Forwarded {
     pub(super) revision: Option<Revision>,
     pub(super) session: Option<Session>,
     pub(super) asked: Asked,
-    pub(super) place: Option<Place>,
+    pub(super) place: Held,
     pub(super) answer: Response<Incoming>,
 }
 
@@ -152,9 +153,16 @@ pub struct Session {
 impl Routed {
     /// Takes the access token out of the head and validates it for this route.
     pub async fn authenticate(mut self, gateway: &Gateway, trail: &mut Trail) -> Result<Authenticated, Rejection> {
-        match self.principal(gateway).await {
+        trail.stage(Stage::Authenticate);
+        let counted = match self.principal(gateway, trail).await {
             Ok(principal) => {
                 trail.principal(&principal);
+                gateway.count_request(&principal, &self.route).map(|()| principal)
+            }
+            Err(failure) => Err(failure),
+        };
+        match counted {
+            Ok(principal) => {
                 let Self { route, head, body } = self;
                 Ok(Authenticated { route, principal, head, body })
             }
@@ -165,13 +173,14 @@ impl Routed {
         }
     }
 
-    async fn principal(&mut self, gateway: &Gateway) -> Result<Principal, Failure> {
+    async fn principal(&mut self, gateway: &Gateway, trail: &mut Trail) -> Result<Principal, Failure> {
         let token =
             AccessToken::take(&mut self.head.headers, gateway.limits.token_bytes_max).map_err(|fault| match fault {
                 BearerFault::Missing => Failure::MissingToken,
                 BearerFault::Invalid => Failure::InvalidRequest,
                 BearerFault::TooLong => Failure::InvalidToken(TokenFault::Malformed),
             })?;
+        trail.token(token::digest_prefix(&token));
         gateway.tokens.validate(token, &self.route.recipient).await.map_err(|error| match error {
             TokenError::Invalid(fault) => Failure::InvalidToken(fault),
             TokenError::KeysUnavailable { retry_after_secs } => Failure::KeysUnavailable { retry_after_secs },
@@ -183,6 +192,7 @@ impl Inspected {
     /// Asks policy about each message; one that is refused refuses all. The permits stay with the request that they were
     /// given for.
     pub fn authorize(self, trail: &mut Trail) -> Result<Authorized, Rejection> {
+        trail.stage(Stage::Authorize);
         let (policy, held) = (&self.route.policy, self.principal.scopes());
         let decided = policy.decide_each(held, self.asked.each().iter().map(|ask| &ask.operation));
         trail.decided(&decided);

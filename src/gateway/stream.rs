@@ -11,14 +11,14 @@ use http_body_util::BodyExt as _;
 
 use super::answer::{Answer, Lives};
 use super::body::{Body, BodyError};
-use super::lasting::Place;
-use super::shutdown::Shutdown;
+use super::places::{Held, UnderWay};
+use super::serving::Around;
 use super::trail::{End, Trail};
 
-/// The answer, which ends cleanly when its time has passed or the gateway stops, and writes the record of its request when
+/// The answer, which ends cleanly when its time has passed, its route is gone or the gateway stops, and writes the record of its request when
 /// its body has ended, however that came about.
-pub(super) fn audited(answer: Answer, mut trail: Trail, shutdown: &Shutdown) -> Response<Body> {
-    let Answer { response, is_stream, lives, place } = answer;
+pub(super) fn audited(answer: Answer, mut trail: Trail, around: &Around) -> Response<Body> {
+    let Answer { response, is_stream, lives, place, under_way } = answer;
     trail.status(response.status());
     if is_stream {
         trail.opened();
@@ -28,20 +28,32 @@ pub(super) fn audited(answer: Answer, mut trail: Trail, shutdown: &Shutdown) -> 
             trail.finish(End::Complete);
             return inner;
         }
-        let ends = lives.map(|lives| -> Ends { Box::pin(ends(lives, shutdown.clone())) });
-        Audited { inner, trail: Some(trail), ends, _place: place }.boxed_unsync()
+        let around = around.clone();
+        let ends: Option<Ends> = match lives {
+            Some(lives) => Some(Box::pin(ends(lives, around))),
+            None if is_stream => Some(Box::pin(async move {
+                around.shutdown.ending().await;
+                End::ShuttingDown
+            })),
+            None => None,
+        };
+        Audited { inner, trail: Some(trail), ends, _held: (place, under_way) }.boxed_unsync()
     })
 }
 
 /// What ends a stream that answers no request, and would never end by itself. One that carries the answers to others is
-/// given the time for those that it owes.
-async fn ends(lives: Lives, shutdown: Shutdown) -> End {
+/// given the time for those that it owes, but not beyond the end of the gateway itself.
+async fn ends(lives: Lives, around: Around) -> End {
     let end = tokio::select! {
         () = tokio::time::sleep(lives.token) => End::TokenExpired,
-        () = shutdown.requested() => End::ShuttingDown,
+        () = around.shutdown.requested() => End::ShuttingDown,
+        () = around.gone(&lives.route, &lives.issuer) => End::Reloaded,
     };
     if let Some((awaited, answer_timeout)) = lives.answers {
-        drop(tokio::time::timeout(answer_timeout, awaited.settled()).await);
+        tokio::select! {
+            _ = tokio::time::timeout(answer_timeout, awaited.settled()) => {}
+            () = around.shutdown.ending() => {}
+        }
     }
     end
 }
@@ -53,7 +65,7 @@ struct Audited {
     trail: Option<Trail>,
     ends: Option<Ends>,
     /// Free again when the body is dropped.
-    _place: Option<Place>,
+    _held: (Held, Option<UnderWay>),
 }
 
 impl Audited {

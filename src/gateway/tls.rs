@@ -4,13 +4,17 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use ::aws_lc_rs::digest::{SHA256, digest};
 use hyper_rustls::ConfigBuilderExt;
 use rustls::client::WantsClientCert;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, ConfigBuilder, RootCertStore, ServerConfig, SupportedProtocolVersion};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, ConfigBuilder, InconsistentKeys, RootCertStore, ServerConfig, SupportedProtocolVersion};
+use zeroize::Zeroizing;
 
+use super::secret::read_secret;
 use super::settings::UpstreamTls;
 
 /// Whether a certificate can be checked against `name`: a host name or an IP address.
@@ -19,16 +23,27 @@ pub fn is_server_name(name: &str) -> bool {
     rustls::pki_types::ServerName::try_from(name).is_ok()
 }
 
+/// What files held at some time, to be compared with what they hold at another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contents(Vec<Option<Vec<u8>>>);
+
+impl Contents {
+    /// Of these files, now. To be taken before they are read: then what is read later is at worst newer, and a difference is
+    /// found the next time.
+    pub fn of<'a>(files: impl IntoIterator<Item = &'a Path>) -> Self {
+        let content = |file| std::fs::read(file).ok().map(|bytes| digest(&SHA256, &bytes).as_ref().to_vec());
+        Self(files.into_iter().map(content).collect())
+    }
+}
+
 /// Reads certificate chain and key (PEM). ALPN h2 and http/1.1.
 pub fn server_config(certificate: &Path, private_key: &Path) -> Result<Arc<ServerConfig>, String> {
-    let chain = read_chain(certificate)?;
-    let key = read_key(private_key)?;
+    let pair = read_pair(certificate, private_key)?;
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(VERSIONS)
         .map_err(|error| format!("TLS cannot be set up: {error}"))?
         .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(|error| unusable_pair(certificate, private_key, &error))?;
+        .with_cert_resolver(pair);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     // Early data can be replayed by anybody who recorded it, tool calls included.
     config.max_early_data_size = 0;
@@ -44,9 +59,7 @@ pub fn client_config(settings: &UpstreamTls) -> Result<ClientConfig, String> {
     };
     match &settings.client {
         None => Ok(builder.with_no_client_auth()),
-        Some((certificate, private_key)) => builder
-            .with_client_auth_cert(read_chain(certificate)?, read_key(private_key)?)
-            .map_err(|error| unusable_pair(certificate, private_key, &error)),
+        Some((certificate, private_key)) => Ok(builder.with_client_cert_resolver(read_pair(certificate, private_key)?)),
     }
 }
 
@@ -86,8 +99,25 @@ fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     Ok(chain)
 }
 
-fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
-    PrivateKeyDer::from_pem_file(path)
+/// Chain and key, which belong together. Given to rustls as it is prepared for signing: what it reads keys from by itself,
+/// it does not wipe.
+fn read_pair(certificate: &Path, private_key: &Path) -> Result<Arc<SingleCertAndKey>, String> {
+    let (chain, key) = (read_chain(certificate)?, read_key(private_key)?);
+    let certified = aws_lc_rs::sign::any_supported_type(&key).map(|key| CertifiedKey::new(chain, key));
+    let matching = certified.and_then(|certified| match certified.keys_match() {
+        Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(certified),
+        Err(error) => Err(error),
+    });
+    let certified = matching.map_err(|error| unusable_pair(certificate, private_key, &error))?;
+    Ok(Arc::new(certified.into()))
+}
+
+fn read_key(path: &Path) -> Result<Zeroizing<PrivateKeyDer<'static>>, String> {
+    let key = read_secret(path, KEY_FILE_BYTES_MAX).map_err(pem::Error::Io).and_then(|text| {
+        // The reader of PEM wipes nothing that it makes on the way.
+        PrivateKeyDer::from_pem_slice(&text)
+    });
+    key.map(Zeroizing::new)
         .map_err(|error| unreadable(path, &error, "an unencrypted PEM private key (PKCS#8, SEC1 or PKCS#1)"))
 }
 
@@ -122,6 +152,9 @@ fn unusable_pair(certificate: &Path, private_key: &Path, error: &rustls::Error) 
     }
     format!("{certificate} with {private_key}: cannot be used: {error}; expected an ECDSA, Ed25519 or RSA pair")
 }
+
+/// A private key's, with whatever stands beside it: a chain, or parameters.
+const KEY_FILE_BYTES_MAX: usize = 256 << 10;
 
 /// TLS 1.3, and 1.2 for older clients. rustls has only AEAD and ECDHE suites, and no renegotiation.
 static VERSIONS: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];

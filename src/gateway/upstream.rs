@@ -3,6 +3,7 @@
 
 use std::error::Error;
 use std::io;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -18,8 +19,8 @@ use rustls::pki_types::ServerName;
 use tower_service::Service;
 
 use super::body::{Body, BodyError};
-use super::settings::UpstreamSettings;
-use super::tls;
+use super::settings::{UpstreamSettings, UpstreamTls};
+use super::tls::{self, Contents};
 use crate::rejection::Failure;
 
 /// Connections to one MCP server.
@@ -28,6 +29,17 @@ pub struct Upstream {
     scheme: Scheme,
     authority: Authority,
     answer_timeout: Duration,
+    made_of: MadeOf,
+}
+
+/// What connections depend on.
+#[derive(PartialEq, Eq)]
+struct MadeOf {
+    https: bool,
+    authority: Authority,
+    tls: UpstreamTls,
+    files: Contents,
+    connect_timeout: Duration,
 }
 
 /// Connects within a time limit that covers name resolution, TCP and TLS.
@@ -45,11 +57,27 @@ impl Upstream {
         if settings.authority.as_str().contains('@') {
             return Err(format!("{}: expected host and port, without user information", settings.authority.host()));
         }
+        let made_of = MadeOf::new(settings);
         Ok(Self {
             client: client(Within { connector: https(settings)?, timeout: settings.connect_timeout }),
             scheme: if settings.https { Scheme::HTTPS } else { Scheme::HTTP },
             authority: settings.authority.clone(),
             answer_timeout: settings.answer_timeout,
+            made_of,
+        })
+    }
+
+    /// The connections of the first of these that would be made as `settings` say: also the files that are named say what they
+    /// said.
+    pub(super) fn kept<'a>(settings: &UpstreamSettings, mut from: impl Iterator<Item = &'a Self>) -> Option<Self> {
+        let made_of = MadeOf::new(settings);
+        let kept = from.find(|before| before.made_of == made_of)?;
+        Some(Self {
+            client: kept.client.clone(),
+            scheme: kept.scheme.clone(),
+            authority: kept.authority.clone(),
+            answer_timeout: settings.answer_timeout,
+            made_of,
         })
     }
 
@@ -85,6 +113,20 @@ impl Upstream {
         // Extensions are instructions to the connection (`:protocol`, upgrades) that came from the client's.
         head.extensions.clear();
         Ok(Request::from_parts(head, body))
+    }
+}
+
+impl MadeOf {
+    fn new(settings: &UpstreamSettings) -> Self {
+        let UpstreamTls { ca, client, server_name: _ } = &settings.tls;
+        let pair = client.iter().flat_map(|(certificate, private_key)| [certificate, private_key]);
+        Self {
+            https: settings.https,
+            authority: settings.authority.clone(),
+            tls: settings.tls.clone(),
+            files: Contents::of(ca.iter().chain(pair).map(PathBuf::as_path)),
+            connect_timeout: settings.connect_timeout,
+        }
     }
 }
 
@@ -260,7 +302,6 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::super::body::{self, read_limited};
-    use super::super::settings::UpstreamTls;
     use super::super::tls::tests::{Ca, Files};
     use super::*;
 

@@ -24,6 +24,9 @@ pub enum Entry<'a> {
     ResourceTemplate(&'a str),
 }
 
+/// Whether an entry is shown; it is given with its JSON as it stands in the list.
+pub type Shows<'a> = &'a dyn Fn(Entry<'_>, &str) -> bool;
+
 /// What became of a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Filtered {
@@ -46,7 +49,7 @@ pub struct NotUnderstood {
 /// `tools`, `prompts`, `resources` or `resourceTemplates`, the entries for which `shows` is false go, whatever the id;
 /// `result.cacheScope`, where present, becomes `"private"`, with or without a list (MCP 2026-07-28, Caching). Messages with
 /// a `method`, errors, and all other results stay as they are.
-pub fn filter(json: &[u8], shows: &dyn Fn(Entry<'_>) -> bool) -> Result<Filtered, NotUnderstood> {
+pub fn filter(json: &[u8], shows: Shows<'_>) -> Result<Filtered, NotUnderstood> {
     let text = document::readable(json).map_err(|detail| NotUnderstood { detail, id: only_id(json) })?;
     let mut edits = Edits::of(text);
     match text.trim_start_matches(JSON_SPACE).as_bytes().first() {
@@ -88,11 +91,7 @@ pub fn answered(json: &[u8]) -> Vec<MessageId> {
 }
 
 /// Edits one message.
-fn edit_message<'a>(
-    message: &'a str,
-    shows: &dyn Fn(Entry<'_>) -> bool,
-    edits: &mut Edits<'a>,
-) -> Result<(), NotUnderstood> {
+fn edit_message<'a>(message: &'a str, shows: Shows<'_>, edits: &mut Edits<'a>) -> Result<(), NotUnderstood> {
     let envelope = members(message).map_err(|detail| NotUnderstood { detail, id: None })?;
     let result = response_result(&envelope);
     let edited = result.and_then(|result| result.map_or(Ok(()), |result| edit_result(&result, shows, edits)));
@@ -120,11 +119,7 @@ fn response_result<'a>(envelope: &Members<'a>) -> Result<Option<Members<'a>>, &'
 }
 
 /// Removes what `shows` does not show from every list of a result.
-fn edit_result<'a>(
-    result: &Members<'a>,
-    shows: &dyn Fn(Entry<'_>) -> bool,
-    edits: &mut Edits<'a>,
-) -> Result<(), &'static str> {
+fn edit_result<'a>(result: &Members<'a>, shows: Shows<'_>, edits: &mut Edits<'a>) -> Result<(), &'static str> {
     if result.has_lookalike(CACHE_SCOPE) || LISTS.iter().any(|list| result.has_lookalike(list.member)) {
         return Err("the result has a member that looks like a list or `cacheScope`");
     }
@@ -144,17 +139,12 @@ fn edit_result<'a>(
 }
 
 /// Removes the hidden entries of one list, each with one comma beside it.
-fn edit_list<'a>(
-    list: &List,
-    array: &'a str,
-    shows: &dyn Fn(Entry<'_>) -> bool,
-    edits: &mut Edits<'a>,
-) -> Result<(), &'static str> {
+fn edit_list<'a>(list: &List, array: &'a str, shows: Shows<'_>, edits: &mut Edits<'a>) -> Result<(), &'static str> {
     let mut before: Option<Range<usize>> = None;
     let mut any_kept = false;
     for entry in elements(array)? {
         let place = edits.place(entry.get())?;
-        let keep = shows((list.entry)(&entry_key(list, entry.get())?));
+        let keep = shows((list.entry)(&entry_key(list, entry.get())?), entry.get());
         match &before {
             // Behind an entry that stays, the comma in front goes too.
             Some(before) if any_kept && !keep => edits.cut(before.end..place.end),
@@ -224,7 +214,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// Shows what does not begin with `x`.
-    fn shows(entry: Entry<'_>) -> bool {
+    fn shows(entry: Entry<'_>, _: &str) -> bool {
         let (Entry::Tool(key) | Entry::Prompt(key) | Entry::Resource(key) | Entry::ResourceTemplate(key)) = entry;
         !key.starts_with('x')
     }
@@ -257,7 +247,7 @@ mod tests {
     #[track_caller]
     fn not_understood(json: impl AsRef<[u8]>) {
         let json = json.as_ref();
-        let outcome = filter(json, &|_| true);
+        let outcome = filter(json, &|_, _| true);
         assert!(outcome.is_err(), "{outcome:?} for {}", String::from_utf8_lossy(json));
     }
 

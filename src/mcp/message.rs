@@ -7,8 +7,8 @@ use std::fmt;
 use super::reading::Reading;
 use super::strict::{self, Token};
 
-/// An `id`: a string or an integer of at most 64 bits, as canonical JSON text, so that one id has one text however it was
-/// escaped. `1.0` and `1e3` are no integers.
+/// An `id`: a string or an integer of at most 64 bits, as canonical JSON text of at most 1 KiB, so that one id has one text
+/// however it was escaped. `1.0` and `1e3` are no integers. It is kept while its answer is awaited, longer than its message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageId(Box<str>);
 
@@ -22,7 +22,10 @@ impl MessageId {
     /// The id that `token` is, if it is one.
     pub(super) fn from_token(token: Token<'_>) -> Option<Self> {
         match token {
-            Token::Text(text) => serde_json::to_string(text).ok().map(|json| Self(json.into())),
+            Token::Text(text) if text.len() > ID_BYTES_MAX => None,
+            Token::Text(text) => {
+                serde_json::to_string(text).ok().filter(|json| json.len() <= ID_BYTES_MAX).map(|json| Self(json.into()))
+            }
             Token::Unsigned(number) => Some(Self(number.to_string().into())),
             Token::Signed(number) => Some(Self(number.to_string().into())),
             Token::Null | Token::Bool | Token::Float | Token::Array | Token::Object => None,
@@ -173,6 +176,8 @@ pub fn read(bytes: &[u8], limits: ReadLimits) -> Result<Body, Malformed> {
     }
 }
 
+/// Of an id's JSON text.
+const ID_BYTES_MAX: usize = 1 << 10;
 /// JSON-RPC 2.0 §5.1, Parse error.
 const NOT_JSON: i32 = -32700;
 /// JSON-RPC 2.0 §5.1, Invalid Request.
@@ -269,6 +274,19 @@ mod tests {
         refused(r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":null}"#, (-32602, "1"));
         refused(r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":"x"}"#, (-32602, "1"));
         refused(r#"{"jsonrpc":"2.0","method":"notifications/initialized","params":[]}"#, (-32602, ""));
+    }
+
+    #[test]
+    fn an_id_is_short() {
+        let ping = |id: &str| format!(r#"{{"jsonrpc":"2.0","id":"{id}","method":"ping"}}"#);
+        let longest = "x".repeat(ID_BYTES_MAX - 2);
+        assert_eq!(one(&ping(&longest)).id.as_ref().map(MessageId::as_json), Some(format!("\"{longest}\"").as_str()));
+        refused(ping(&format!("{longest}x")), (-32600, ""));
+        refused(ping(&"x".repeat(1 << 20)), (-32600, ""));
+        // What counts is its one text, however it is escaped.
+        assert!(one(&ping(&"\\u0078".repeat(ID_BYTES_MAX - 2))).id.is_some());
+        refused(ping(&"\\n".repeat(ID_BYTES_MAX / 2)), (-32600, ""));
+        refused(format!(r#"{{"jsonrpc":"2.0","id":"{longest}x","result":{{}}}}"#), (-32600, ""));
     }
 
     #[test]

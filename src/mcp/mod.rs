@@ -1,6 +1,7 @@
 //! The words of MCP and JSON-RPC as values: strict reading of a message, what it asks for, the mirrored
 //! headers, revisions, server-sent events, list results. Pure: no IO, no clock, no configuration.
 
+pub mod arguments;
 pub mod headers;
 pub mod listing;
 pub mod message;

@@ -151,6 +151,13 @@ impl Operation {
         }
     }
 
+    /// The method where MCP defines it, or whoever has none; for every other one `other`: always one of [`words`].
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        let method = self.method();
+        words().find(|word| *word == method).unwrap_or(OTHER)
+    }
+
     /// The tool, prompt or URI it names; of several URIs the first few, with spaces between.
     #[must_use]
     pub fn name(&self) -> Option<Cow<'_, str>> {
@@ -226,6 +233,15 @@ impl Operation {
         }
     }
 }
+
+/// Every word that an operation may be counted under.
+pub fn words() -> impl Iterator<Item = &'static str> {
+    let methods = [names::NAMING_REQUESTS, names::CORE_REQUESTS, names::CORE_NOTIFICATIONS, names::OTHER_REQUESTS];
+    methods.into_iter().flatten().copied().chain(["response", "GET", "DELETE", OTHER])
+}
+
+/// What an operation is counted under whose method MCP does not define.
+const OTHER: &str = "other";
 
 /// Whether a server could take `method`, which became `Other`, for one that rules decide by what it names: it is one that the
 /// revision does not define, or one but for case and what cannot be seen.

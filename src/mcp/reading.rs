@@ -196,7 +196,7 @@ impl Draft {
             return Err((INVALID_REQUEST, "`jsonrpc` must be the string 2.0"));
         }
         if self.id_given && self.id.is_none() {
-            return Err((INVALID_REQUEST, "`id` must be a string or an integer"));
+            return Err((INVALID_REQUEST, "`id` must be a string of at most 1 KiB or an integer"));
         }
         if self.params_object == Some(false) {
             return Err((INVALID_PARAMS, "`params` must be an object"));

@@ -13,7 +13,7 @@ pub fn propagate(headers: &mut HeaderMap, body: &Body) {
     if headers.contains_key(TRACEPARENT) || headers.contains_key(TRACESTATE) {
         return;
     }
-    let parent = trace_parent.text().filter(|text| text.len() <= PARENT_BYTES_MAX && trace_id(text).is_some());
+    let parent = trace_parent.text().filter(|text| text.len() <= PARENT_BYTES_MAX && parse(text).is_some());
     let Some(parent) = parent else { return };
     if let Ok(parent) = HeaderValue::from_str(parent) {
         headers.insert(TRACEPARENT, parent);
@@ -25,38 +25,67 @@ pub fn propagate(headers: &mut HeaderMap, body: &Body) {
     }
 }
 
-/// The trace that a request belongs to, by its one well-formed `traceparent`.
+/// The span that a request came from (§3.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parent {
+    /// The trace; not zero.
+    pub trace_id: u128,
+    /// The span; not zero.
+    pub span_id: u64,
+    /// Whether the caller may have recorded it.
+    pub sampled: bool,
+}
+
+impl Parent {
+    /// The value of a `traceparent` that names this span.
+    #[must_use]
+    pub fn header(&self) -> Option<HeaderValue> {
+        let Self { trace_id, span_id, sampled } = self;
+        HeaderValue::try_from(format!("00-{trace_id:032x}-{span_id:016x}-{:02x}", u8::from(*sampled))).ok()
+    }
+}
+
+/// What the one well-formed `traceparent` of a request says.
 #[must_use]
-pub fn trace_of(headers: &HeaderMap) -> Option<&str> {
+pub fn parent_of(headers: &HeaderMap) -> Option<Parent> {
     let mut values = headers.get_all(TRACEPARENT).iter();
     match (values.next(), values.next()) {
-        (Some(value), None) => trace_id(value.to_str().ok()?),
+        (Some(value), None) => parse(value.to_str().ok()?),
         _ => None,
     }
 }
 
-/// The trace id of a `traceparent` (§3.2): version, trace, parent and flags in lower-case hexadecimal; of later versions,
-/// more behind.
-fn trace_id(text: &str) -> Option<&str> {
+/// The trace id of this number, as it is written.
+#[must_use]
+pub fn written(trace_id: u128) -> String {
+    format!("{trace_id:032x}")
+}
+
+/// A `traceparent` (§3.2): version, trace, parent and flags in lower-case hexadecimal; of later versions, more behind.
+fn parse(text: &str) -> Option<Parent> {
     let mut parts = text.split('-');
     let mut part = |digits: usize| {
         let is_hex = |text: &&str| text.len() == digits && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         parts.next().filter(is_hex)
     };
-    let (version, trace, parent, _flags) = (part(2)?, part(32)?, part(16)?, part(2)?);
-    let is_zero = |text: &str| text.bytes().all(|b| b == b'0');
+    let (version, trace, parent, flags) = (part(2)?, part(32)?, part(16)?, part(2)?);
     let whole = version != "00" || parts.next().is_none();
-    (version != "ff" && whole && !is_zero(trace) && !is_zero(parent)).then_some(trace)
+    let trace_id = u128::from_str_radix(trace, 16).ok()?;
+    let span_id = u64::from_str_radix(parent, 16).ok()?;
+    let sampled = u8::from_str_radix(flags, 16).ok()? & 1 == 1;
+    (version != "ff" && whole && trace_id != 0 && span_id != 0).then_some(Parent { trace_id, span_id, sampled })
 }
 
-const TRACEPARENT: &str = "traceparent";
-const TRACESTATE: &str = "tracestate";
+/// The header that names trace and parent.
+pub const TRACEPARENT: &str = "traceparent";
+/// The header that belongs to it; it means nothing without.
+pub const TRACESTATE: &str = "tracestate";
 
 /// Of version 00 it has 55 (§3.2); what comes out of a body, which may be large, must fit into a head.
 const PARENT_BYTES_MAX: usize = 256;
 
 /// Whoever passes one on must pass on this many (§3.3.1.5); nobody sends more.
-const STATE_BYTES_MAX: usize = 512;
+pub const STATE_BYTES_MAX: usize = 512;
 
 #[cfg(test)]
 mod tests {
@@ -81,11 +110,18 @@ mod tests {
 
     #[test]
     fn a_traceparent_is_read_as_w3c_says() {
-        let trace = Some("0af7651916cd43dd8448eb211c80319c");
-        let check = |text: &str, expect| assert_eq!(trace_id(text), expect, "{text}");
+        let sampled = Parent {
+            trace_id: 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c,
+            span_id: 0xb7ad_6b71_6920_3331,
+            sampled: true,
+        };
+        let trace = Some(sampled);
+        let check = |text: &str, expect| assert_eq!(parse(text), expect, "{text}");
         check(PARENT, trace);
         check(&PARENT.replacen("00", "cc", 1), trace);
         check(&format!("{}-more", PARENT.replacen("00", "cc", 1)), trace);
+        check(&PARENT.replace("-01", "-03"), trace);
+        check(&PARENT.replace("-01", "-00"), Some(Parent { sampled: false, ..sampled }));
         for malformed in [
             "",
             &PARENT.replacen("00", "ff", 1),
@@ -99,8 +135,13 @@ mod tests {
         ] {
             check(malformed, None);
         }
-        assert_eq!(trace_of(&headers(&[("traceparent", PARENT)])), trace);
-        assert_eq!(trace_of(&headers(&[("traceparent", PARENT), ("traceparent", PARENT)])), None);
+        assert_eq!(parent_of(&headers(&[("traceparent", PARENT)])), trace);
+        assert_eq!(sampled.header().unwrap(), PARENT);
+        assert_eq!(
+            Parent { trace_id: 1, span_id: 2, sampled: false }.header().unwrap(),
+            format!("00-{:032}-{:016}-00", 1, 2)
+        );
+        assert_eq!(parent_of(&headers(&[("traceparent", PARENT), ("traceparent", PARENT)])), None);
     }
 
     #[test]

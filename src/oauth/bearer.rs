@@ -5,9 +5,10 @@ use std::fmt;
 
 use http::header::{AUTHORIZATION, Entry};
 use http::{HeaderMap, HeaderValue};
+use zeroize::Zeroizing;
 
 /// An access token that was moved out of a request. Neither `Clone` nor `Display`, and no way into a header value; its
-/// bytes can be read in `token` alone (crate-private accessor).
+/// bytes can be read in `token` alone (crate-private accessor), and are wiped when it is dropped.
 ///
 /// Passing it on cannot be written:
 ///
@@ -47,7 +48,7 @@ use http::{HeaderMap, HeaderValue};
 ///     format!("{token:?}")
 /// }
 /// ```
-pub struct AccessToken(String);
+pub struct AccessToken(Zeroizing<String>);
 
 impl fmt::Debug for AccessToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -83,7 +84,7 @@ impl AccessToken {
         if token.len() > bytes_max {
             return Err(BearerFault::TooLong);
         }
-        Ok(Self(token.to_owned()))
+        Ok(Self(Zeroizing::new(token.to_owned())))
     }
 
     /// The bytes. Read in `token` alone, so that no other stage can pass the token on.
@@ -122,6 +123,8 @@ fn is_tchar(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use zeroize::ZeroizeOnDrop;
+
     use super::*;
 
     const MISSING: Result<&str, BearerFault> = Err(BearerFault::Missing);
@@ -202,6 +205,13 @@ mod tests {
 
     #[test]
     fn debug_is_masked() {
-        assert_eq!(format!("{:?}", AccessToken("secret".to_owned())), "AccessToken(…)");
+        let token = AccessToken(Zeroizing::new("secret".to_owned()));
+        assert_eq!(format!("{token:?} {token:#?}"), "AccessToken(…) AccessToken(…)");
+    }
+
+    #[test]
+    fn a_token_is_wiped_when_dropped() {
+        fn wiped<T: ZeroizeOnDrop>(_: &T) {}
+        wiped(&AccessToken(Zeroizing::new("secret".to_owned())).0);
     }
 }

@@ -17,7 +17,7 @@ pub struct ScopeSet(IndexSet<Scope>);
 
 /// Which scopes a scope implies, transitively. Cycles are refused when it is made; it takes room and time in
 /// proportion to the edges, so that a chain of thousands of scopes is no more than that.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ScopeHierarchy {
     /// The scopes that a scope implies directly.
     narrower: Edges,
@@ -152,6 +152,11 @@ impl ScopeHierarchy {
             Some(cycle) => Err(cycle),
             None => Ok(hierarchy),
         }
+    }
+
+    /// Each broader scope with those that it implies directly, in file order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Scope, impl Iterator<Item = &Scope>)> {
+        self.narrower.iter().map(|(broad, narrow)| (broad, narrow.iter()))
     }
 
     /// What holding `held` amounts to: `held` in its order, then everything it implies.

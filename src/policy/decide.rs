@@ -255,7 +255,7 @@ impl Policy {
         let (rule, effect) = match verdict {
             Verdict::Closed(rule) => return Err(never(*rule)),
             Verdict::Open => return Ok(Demand { rule: RuleId::Default, scopes: Scopes::All(Vec::new()) }),
-            Verdict::Rule(place, effect) => (RuleId::Rule(*place), effect),
+            Verdict::Rule(place, effect) => (self.rule_id(*place), effect),
         };
         let scopes = || {
             let rendered = effect.scopes().iter().map(|template| template.render(&self.settings.route, tool));

@@ -1,6 +1,7 @@
 //! The rules of one route, as meant, and the one search that finds the rule for a name. What follows from the rule is
 //! decided in `decide`; nothing here permits anything.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::pattern::{Dialect, Pattern};
@@ -10,7 +11,7 @@ use crate::oauth::scope::{Scope, ScopeError, ScopeHierarchy, ScopeSet};
 use crate::rejection::RuleId;
 
 /// What one route demands. Made by `Policy::new` from settings that were checked when the file was read.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     pub(super) settings: PolicySettings,
     /// Every scope that the rules name, found once.
@@ -20,7 +21,7 @@ pub struct Policy {
 }
 
 /// The parts of a policy.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicySettings {
     /// The route's name, for `{route}`.
     pub route: Arc<str>,
@@ -41,7 +42,7 @@ pub struct PolicySettings {
 }
 
 /// One rule.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     /// What it is about.
     pub target: Target,
@@ -49,10 +50,12 @@ pub struct Rule {
     pub effect: Effect,
     /// Whether it is enforced where the route only reports.
     pub enforced: bool,
+    /// Its line in the file, counted from 1; 0 where it stands in none.
+    pub line: usize,
 }
 
 /// What a rule is about.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// Tool names.
     Tools(Vec<Pattern>),
@@ -65,7 +68,7 @@ pub enum Target {
 }
 
 /// What a rule demands.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// All of the scopes.
     AllOf(Vec<ScopeTemplate>),
@@ -206,6 +209,17 @@ impl ScopeTemplate {
     }
 }
 
+/// As the file has it.
+impl fmt::Display for ScopeTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.parts.iter().try_for_each(|part| match part {
+            Part::Text(text) => f.write_str(text),
+            Part::Tool => f.write_str("{tool}"),
+            Part::Route => f.write_str("{route}"),
+        })
+    }
+}
+
 impl Part {
     fn text(text: &str) -> Option<Self> {
         (!text.is_empty()).then(|| Self::Text(text.into()))
@@ -273,6 +287,18 @@ impl Policy {
         Self { settings, named, normal_uris }
     }
 
+    /// What it was made of, to be shown.
+    #[must_use]
+    pub fn settings(&self) -> &PolicySettings {
+        &self.settings
+    }
+
+    /// The tools that rules name exactly, in file order.
+    pub fn exact_tools(&self) -> impl Iterator<Item = &str> {
+        let patterns = self.settings.rules.iter().flat_map(|rule| rule.target.patterns(Kind::Tool));
+        patterns.filter(|pattern| pattern.is_exact()).map(Pattern::as_str)
+    }
+
     /// Every scope that the rules name, in file order after `required_scopes`: the default of `scopes_supported`. Templates
     /// count for exactly named tools alone, and not at all where names are hidden: everybody may read the list.
     #[must_use]
@@ -295,6 +321,11 @@ impl Policy {
     /// Whether a rule about this kind of name is enforced where the route only reports.
     pub(super) fn has_enforced(&self, kind: Kind) -> bool {
         self.settings.rules.iter().any(|rule| rule.enforced && !rule.target.patterns(kind).is_empty())
+    }
+
+    /// The name of the rule at `place`.
+    pub(super) fn rule_id(&self, place: usize) -> RuleId {
+        RuleId::Rule { place, line: self.settings.rules.get(place).map_or(0, |rule| rule.line) }
     }
 
     /// Whether the rule is enforced where the route only reports.

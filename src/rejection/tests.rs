@@ -11,7 +11,11 @@ fn set(text: &str) -> ScopeSet {
 }
 
 fn insufficient() -> Denial {
-    Denial::InsufficientScope { needed: set("mcp b"), challenge: set("mcp b a"), rule: RuleId::Rule(1) }
+    Denial::InsufficientScope {
+        needed: set("mcp b"),
+        challenge: set("mcp b a"),
+        rule: RuleId::Rule { place: 1, line: 0 },
+    }
 }
 
 fn never(undefined_method: bool) -> Denial {
@@ -68,9 +72,9 @@ fn rows() -> Vec<(Rejection, &'static str, u16, i32, Level, &'static str)> {
         (insufficient().into(), "insufficient_scope", 403, 403, Debug, ""),
         (never(false).into(), "not_permitted", 403, 403, Debug, ""),
         (never(true).into(), "not_permitted", 404, -32601, Debug, "the revision does not define the method"),
-        (F::RateLimited { retry_after_secs: 10 }.into(), "rate_limited", 429, 429, Debug, ""),
+        (F::RateLimited { retry_after_secs: 10, limit: "key" }.into(), "rate_limited", 429, 429, Debug, "key"),
         (F::KeysUnavailable { retry_after_secs: 5 }.into(), "keys_unavailable", 503, 503, Warn, ""),
-        (F::Overloaded { retry_after_secs: 1 }.into(), "overloaded", 503, 503, Warn, ""),
+        (F::Overloaded { retry_after_secs: 1, limit: "key" }.into(), "overloaded", 503, 503, Warn, "key"),
         (F::ShuttingDown { retry_after_secs: 1 }.into(), "shutting_down", 503, 503, Debug, ""),
         (F::UpstreamUnreachable { detail }.into(), "upstream_unreachable", 502, 502, Warn, "why"),
         (F::UpstreamTimeout { detail }.into(), "upstream_timeout", 504, 504, Warn, "why"),
@@ -191,7 +195,7 @@ fn messages_say_what_to_do_and_nothing_of_the_token() {
 fn rules_are_named_as_in_the_file() {
     let check = |rule: RuleId, expect: &str| assert_eq!(rule.to_string(), expect);
     check(RuleId::Required, "required_scopes");
-    check(RuleId::Rule(3), "rules[3]");
+    check(RuleId::Rule { place: 3, line: 0 }, "rules[3]");
     check(RuleId::Default, "default");
     check(RuleId::BuiltIn, "built_in");
 }
@@ -207,7 +211,11 @@ const BATCH: &str = r#"[{"jsonrpc":"2.0","id":1,"method":"ping"},{"jsonrpc":"2.0
 
 #[test]
 fn a_batch_is_refused_by_its_worst_message_and_each_request_is_answered() {
-    let other = || Denial::InsufficientScope { needed: set("mcp z"), challenge: set("mcp z"), rule: RuleId::Rule(2) };
+    let other = || Denial::InsufficientScope {
+        needed: set("mcp z"),
+        challenge: set("mcp z"),
+        rule: RuleId::Rule { place: 2, line: 0 },
+    };
     let check = |denials: Vec<Option<Denial>>, reason: &str, codes: [i32; 2]| {
         let rejection = Rejection::of_denials(denials, &batch(BATCH));
         assert_eq!(rejection.reason(), reason);

@@ -2,6 +2,7 @@
 //! never enters. What is found here is no permission: issuer, audience and time are looked at on every request.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::digest;
 
@@ -16,33 +17,77 @@ pub(super) fn token_digest(token: &str) -> TokenDigest {
     jwks::sha256_bytes(&digest::digest(&digest::SHA256, token.as_bytes()))
 }
 
-/// The cache. It does not hold tokens, so reading it yields none.
-#[derive(Debug)]
-pub(super) struct TokenCache(moka::sync::Cache<TokenDigest, Arc<Verdict>>);
+/// The cache. It does not hold tokens, so reading it yields none. With each verdict goes the number of the issuer for which
+/// it was made.
+#[derive(Debug, Clone)]
+pub(super) struct TokenCache {
+    verdicts: moka::sync::Cache<TokenDigest, (u64, Arc<Verdict>)>,
+    bytes_max: u64,
+    hits: Arc<AtomicU64>,
+    misses: Arc<AtomicU64>,
+}
+
+/// How the cache of verified tokens does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheStanding {
+    /// Tokens that were found.
+    pub hits: u64,
+    /// Tokens that were not.
+    pub misses: u64,
+    /// How many there are, about.
+    pub entries: u64,
+    /// What they take, estimated upwards.
+    pub bytes: u64,
+}
 
 impl TokenCache {
     /// A cache of at most `bytes_max` bytes, estimated.
     pub(super) fn new(bytes_max: u64) -> Self {
-        let weigh = |_: &TokenDigest, verdict: &Arc<Verdict>| u32::try_from(verdict.weight_bytes()).unwrap_or(u32::MAX);
-        Self(moka::sync::Cache::builder().max_capacity(bytes_max).weigher(weigh).build())
+        let weigh = |_: &TokenDigest, (_, verdict): &(u64, Arc<Verdict>)| {
+            u32::try_from(verdict.weight_bytes()).unwrap_or(u32::MAX)
+        };
+        let verdicts = moka::sync::Cache::builder().max_capacity(bytes_max).weigher(weigh).build();
+        Self { verdicts, bytes_max, hits: Arc::default(), misses: Arc::default() }
     }
-    /// The verdict on a token, if it was verified before.
-    pub(super) fn get(&self, token: &TokenDigest) -> Option<Arc<Verdict>> {
-        self.0.get(token)
+    /// This cache; an empty one, if it must be of another size.
+    pub(super) fn resized(&self, bytes_max: u64) -> Self {
+        if self.bytes_max == bytes_max {
+            return self.clone();
+        }
+        // The counts are of the process.
+        Self { hits: Arc::clone(&self.hits), misses: Arc::clone(&self.misses), ..Self::new(bytes_max) }
+    }
+    /// The verdict on a token, if it was verified before, and the number of the issuer for which it was.
+    pub(super) fn get(&self, token: &TokenDigest) -> Option<(u64, Arc<Verdict>)> {
+        self.verdicts.get(token)
     }
     /// Keeps a verdict.
-    pub(super) fn insert(&self, token: TokenDigest, verdict: Arc<Verdict>) {
-        self.0.insert(token, verdict);
+    pub(super) fn insert(&self, token: TokenDigest, issuer: u64, verdict: Arc<Verdict>) {
+        self.verdicts.insert(token, (issuer, verdict));
     }
     /// Forgets a token.
     pub(super) fn remove(&self, token: &TokenDigest) {
-        self.0.invalidate(token);
+        self.verdicts.invalidate(token);
+    }
+    /// Counts whether a verdict was found that could be used.
+    pub(super) fn looked(&self, found: bool) {
+        let count = if found { &self.hits } else { &self.misses };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+    /// How it does.
+    pub(super) fn standing(&self) -> CacheStanding {
+        CacheStanding {
+            hits: self.hits.load(Ordering::Relaxed),
+            misses: self.misses.load(Ordering::Relaxed),
+            entries: self.verdicts.entry_count(),
+            bytes: self.verdicts.weighted_size(),
+        }
     }
     /// How many tokens there are.
     #[cfg(test)]
     pub(super) fn count(&self) -> u64 {
-        self.0.run_pending_tasks();
-        self.0.entry_count()
+        self.verdicts.run_pending_tasks();
+        self.verdicts.entry_count()
     }
 }
 
@@ -76,11 +121,11 @@ mod tests {
         assert!(weight > 1024, "an estimate errs upwards: {weight}");
         let cache = TokenCache::new(10 * weight);
         for number in 0..1_000 {
-            cache.insert(token_digest(&number.to_string()), Arc::clone(&verdict));
+            cache.insert(token_digest(&number.to_string()), 0, Arc::clone(&verdict));
         }
         assert!((1..=10).contains(&cache.count()), "{}", cache.count());
         let none = TokenCache::new(0);
-        none.insert(token_digest("x"), verdict);
+        none.insert(token_digest("x"), 0, verdict);
         assert_eq!(none.count(), 0);
     }
 

@@ -48,18 +48,24 @@ pub(super) async fn get(fetch: &dyn Fetch, url: &str) -> Result<Fetched, String>
     if !is_fetchable(url) {
         return Err("a URL to fetch is neither https nor http on loopback".to_owned());
     }
+    let shown = shown(url);
     let answer = match tokio::time::timeout(GET_TIMEOUT, fetch.get(url)).await {
         Ok(Ok(answer)) => answer,
-        Ok(Err(FetchError(reason))) => return Err(format!("{url}: {reason}")),
-        Err(_) => return Err(format!("{url}: no answer in time")),
+        Ok(Err(FetchError(reason))) => return Err(format!("{shown}: {reason}")),
+        Err(_) => return Err(format!("{shown}: no answer in time")),
     };
     if answer.status != 200 {
-        return Err(format!("{url}: status {}", answer.status));
+        return Err(format!("{shown}: status {}", answer.status));
     }
     if answer.body.len() > jwks::DOCUMENT_BYTES_MAX {
-        return Err(format!("{url}: over 512 KiB"));
+        return Err(format!("{shown}: over 512 KiB"));
     }
     Ok(answer)
+}
+
+/// A URL as people are shown it: its query may hold what only the two ends should know.
+pub(super) fn shown(url: &str) -> &str {
+    url.split_once('?').map_or(url, |(before, _)| before)
 }
 
 /// Where metadata may be: RFC 8414 §3.1 puts the well-known part between host and path, OpenID Connect Discovery §4 after

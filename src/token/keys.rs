@@ -26,6 +26,26 @@ pub(super) struct IssuerKeys {
     waiters: Semaphore,
     cooldown: Duration,
     stale_max: Duration,
+    begun: Instant,
+}
+
+/// How an issuer's keys stand, for the operator.
+#[derive(Debug, Clone)]
+pub struct KeyStanding {
+    /// How many may be used now.
+    pub usable: usize,
+    /// Since they were fetched; `None`: never yet.
+    pub age: Option<Duration>,
+    /// The age beyond which they may not be used.
+    pub age_max: Duration,
+    /// For how long there have been none to use.
+    pub lacking: Option<Duration>,
+    /// Why the last round brought none, if it did not.
+    pub fault: Option<String>,
+    /// Rounds that brought keys.
+    pub fetched: u64,
+    /// Rounds that brought none.
+    pub failed: u64,
 }
 
 #[derive(Debug, Default)]
@@ -39,6 +59,10 @@ struct State {
     wanted: bool,
     /// When the last round that a request had asked for ended, and whether it brought keys.
     last_demand: Option<(Instant, bool)>,
+    /// Why the last round brought no keys.
+    fault: Option<String>,
+    fetched: u64,
+    failed: u64,
 }
 
 /// A round of refreshing: from its first fetch until its outcome is known.
@@ -68,6 +92,26 @@ impl IssuerKeys {
             // Without any cool-down every unknown key would cost a fetch.
             cooldown: cooldown.max(Duration::from_secs(1)),
             stale_max,
+            begun: Instant::now(),
+        }
+    }
+
+    /// How they stand.
+    pub(super) fn standing(&self) -> KeyStanding {
+        let (state, now) = (self.state.borrow(), Instant::now());
+        let usable = state.usable(now).map_or(0, |keys| keys.len());
+        let until = state.keys.as_ref().map(|(_, until)| *until);
+        KeyStanding {
+            usable,
+            age: until.map(|until| {
+                self.stale_max.saturating_sub(until.saturating_duration_since(now))
+                    + now.saturating_duration_since(until)
+            }),
+            age_max: self.stale_max,
+            lacking: (usable == 0).then(|| now.saturating_duration_since(until.unwrap_or(self.begun))),
+            fault: state.fault.clone(),
+            fetched: state.fetched,
+            failed: state.failed,
         }
     }
 
@@ -150,6 +194,15 @@ impl IssuerKeys {
         Some(unavailable(rest.as_secs().max(RETRY_AFTER_SECS)))
     }
 
+    /// Asks for a round, unless one is under way.
+    pub(super) fn want(&self) {
+        self.state.send_if_modified(|state| {
+            let ask = !state.wanted && state.round == Round::Idle;
+            state.wanted |= ask;
+            ask
+        });
+    }
+
     /// Waits until a request asks for a round.
     pub(super) async fn wanted(&self) {
         // The sender is ours, so the channel cannot be closed.
@@ -169,16 +222,24 @@ impl IssuerKeys {
         });
     }
 
-    /// A round ends: with new keys, or without, and then the old ones stay.
-    pub(super) fn end_round(&self, keys: Option<Arc<KeySet>>) {
+    /// A round ends: with new keys, or without for this reason, and then the old ones stay.
+    pub(super) fn end_round(&self, keys: Result<Arc<KeySet>, String>) {
         let now = Instant::now();
         self.state.send_modify(|state| {
             if state.round == Round::Demanded {
-                state.last_demand = Some((now, keys.is_some()));
+                state.last_demand = Some((now, keys.is_ok()));
             }
             state.round = Round::Idle;
-            if let Some(keys) = keys {
-                state.keys = Some((keys, now + self.stale_max));
+            match keys {
+                Ok(keys) => {
+                    state.keys = Some((keys, now + self.stale_max));
+                    state.fault = None;
+                    state.fetched += 1;
+                }
+                Err(reason) => {
+                    state.fault = Some(reason);
+                    state.failed += 1;
+                }
             }
         });
     }

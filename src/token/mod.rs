@@ -14,15 +14,20 @@ mod rsa;
 mod selftest;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::task::JoinSet;
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
 
+pub use cache::CacheStanding;
 pub use jsonwebtoken::Algorithm;
+pub use keys::KeyStanding;
 pub use principal::{ClaimPath, Principal};
 
 use crate::oauth::bearer::AccessToken;
@@ -50,7 +55,7 @@ pub const ALGORITHMS: [(&str, Algorithm); 9] = [
 ];
 
 /// One authorization server, as configured.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssuerSettings {
     /// The issuer identifier.
     pub issuer: Issuer,
@@ -74,7 +79,7 @@ pub fn check_key_file(path: &Path, algorithms: &[Algorithm]) -> Result<(), Strin
 }
 
 /// Where an issuer's keys come from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeySource {
     /// Metadata of the issuer (RFC 8414, then OpenID Connect Discovery) names the JWKS.
     Discovered,
@@ -129,28 +134,37 @@ pub struct Fetched {
 #[derive(Debug, Clone)]
 pub struct FetchError(pub String);
 
-/// Validates access tokens. Its background tasks end when it is dropped.
-#[derive(Debug)]
-pub struct Validator {
-    /// By issuer identifier. A token only ever meets the keys of the issuer that it names.
-    issuers: HashMap<String, KnownIssuer>,
-    cache: TokenCache,
-    clock: Clock,
-    /// Aborted when dropped.
-    _refreshers: JoinSet<()>,
+/// The first 16 hexadecimal digits of the SHA-256 of a token: which token it was, for who has it, and nothing for others.
+#[must_use]
+pub fn digest_prefix(token: &AccessToken) -> String {
+    let digest = cache::token_digest(token.as_str());
+    format!("{:016x}", digest.iter().take(8).fold(0_u64, |prefix, byte| prefix << 8 | u64::from(*byte)))
 }
 
+/// Validates access tokens. The background tasks of its issuers end with the last validator that knows them.
+pub struct Validator {
+    /// By issuer identifier. A token only ever meets the keys of the issuer that it names.
+    issuers: HashMap<String, Arc<KnownIssuer>>,
+    cache: TokenCache,
+    clock: Clock,
+    fetch: Arc<dyn Fetch>,
+}
+
+/// An issuer as it was configured at some time. One that is configured otherwise later is another one.
 #[derive(Debug)]
 struct KnownIssuer {
+    /// No other one ever has this number: what was verified for this one is good for no other.
+    number: u64,
     settings: IssuerSettings,
     keys: Arc<IssuerKeys>,
+    /// Refreshes the keys; ended when dropped.
+    refresher: AbortHandle,
 }
 
 impl Validator {
     /// Prepares validation, proves with a self-test that signatures are really checked, reads key files, and starts
     /// fetching keys in the background (must be called within a tokio runtime). Verified tokens are cached in at most
     /// `cache_bytes_max` bytes. An issuer that is down is no error; a key file that cannot be used is.
-    #[expect(clippy::needless_pass_by_value, reason = "every background task shares the fetcher")]
     pub fn start(
         issuers: Vec<IssuerSettings>,
         fetch: Arc<dyn Fetch>,
@@ -158,28 +172,44 @@ impl Validator {
         cache_bytes_max: u64,
     ) -> Result<Self, String> {
         selftest::run()?;
-        let runtime = tokio::runtime::Handle::try_current().map_err(|error| error.to_string())?;
-        let mut refreshers = JoinSet::new();
+        let before = Self { issuers: HashMap::new(), cache: TokenCache::new(cache_bytes_max), clock, fetch };
+        before.renewed(issuers, cache_bytes_max)
+    }
+
+    /// A validator of `issuers`. Those that are configured as before keep their keys and the tokens that were verified; so does
+    /// the cache, unless its size is another.
+    pub fn renewed(&self, issuers: Vec<IssuerSettings>, cache_bytes_max: u64) -> Result<Self, String> {
+        let runtime = Handle::try_current().map_err(|error| error.to_string())?;
         let mut known = HashMap::new();
         for settings in issuers {
-            if known.contains_key(settings.issuer.as_str()) {
-                return Err(format!("issuer {} twice", settings.issuer.as_str()));
+            let name = settings.issuer.as_str().to_owned();
+            let issuer = match self.issuers.get(&name).filter(|before| before.settings == settings) {
+                Some(before) => Arc::clone(before),
+                None => Arc::new(KnownIssuer::start(settings, Arc::clone(&self.fetch), &runtime)?),
+            };
+            if known.insert(name.clone(), issuer).is_some() {
+                return Err(format!("issuer {name} twice"));
             }
-            let cooldown = Duration::from_secs(settings.keys_cooldown_secs);
-            let stale_max = Duration::from_secs(settings.keys_stale_secs_max);
-            let keys = Arc::new(IssuerKeys::new(cooldown, stale_max));
-            let refresher = Refresher::new(settings.clone(), Arc::clone(&keys), Arc::clone(&fetch))?;
-            refreshers.spawn_on(refresher.run(), &runtime);
-            known.insert(settings.issuer.as_str().to_owned(), KnownIssuer { settings, keys });
         }
-        let cache = TokenCache::new(cache_bytes_max);
-        Ok(Self { issuers: known, cache, clock, _refreshers: refreshers })
+        let cache = self.cache.resized(cache_bytes_max);
+        Ok(Self { issuers: known, cache, clock: self.clock.clone(), fetch: Arc::clone(&self.fetch) })
+    }
+
+    /// Has key files read again, soon.
+    pub fn read_key_files(&self) {
+        for issuer in self.issuers.values() {
+            if matches!(issuer.settings.keys, KeySource::File(_)) {
+                issuer.keys.want();
+            }
+        }
     }
 
     /// The principal that `token` stands for on a route that asks for `recipient`.
     pub async fn validate(&self, token: AccessToken, recipient: &Recipient) -> Result<Principal, TokenError> {
         let digest = cache::token_digest(token.as_str());
-        if let Some((verdict, issuer)) = self.cached(&digest) {
+        let cached = self.cached(&digest);
+        self.cache.looked(cached.is_some());
+        if let Some((verdict, issuer)) = cached {
             // A token that was verified on one route proves nothing on another, nor a second later.
             let fault = verdict.check(recipient, self.clock.now(), issuer.settings.leeway_secs);
             if fault == Err(TokenFault::Expired) {
@@ -191,7 +221,7 @@ impl Validator {
         let checked = verdict.check(recipient, self.clock.now(), issuer.settings.leeway_secs);
         let verdict = Arc::new(verdict);
         if checked != Err(TokenFault::Expired) {
-            self.cache.insert(digest, Arc::clone(&verdict));
+            self.cache.insert(digest, issuer.number, Arc::clone(&verdict));
         }
         checked.map(|()| Principal::new(Arc::clone(&verdict.verified))).map_err(TokenError::Invalid)
     }
@@ -202,12 +232,28 @@ impl Validator {
         self.issuers.get(issuer.as_str())?.keys.metadata()
     }
 
+    /// How the keys of each issuer stand, by issuer.
+    #[must_use]
+    pub fn keys(&self) -> Vec<(&Issuer, KeyStanding)> {
+        let standing = |known: &'_ KnownIssuer| known.keys.standing();
+        let mut all: Vec<_> = self.issuers.values().map(|known| (&known.settings.issuer, standing(known))).collect();
+        all.sort_unstable_by_key(|(issuer, _)| issuer.as_str());
+        all
+    }
+
+    /// How the cache of verified tokens does.
+    #[must_use]
+    pub fn cache(&self) -> CacheStanding {
+        self.cache.standing()
+    }
+
     /// The cached verdict on a token, while its key is still among the usable keys of its issuer.
     fn cached(&self, digest: &cache::TokenDigest) -> Option<(Arc<Verdict>, &KnownIssuer)> {
-        let verdict = self.cache.get(digest)?;
+        let (number, verdict) = self.cache.get(digest)?;
         match self.issuers.get(verdict.verified.issuer.as_str()) {
-            Some(issuer) if issuer.keys.holds(&verdict.key) => Some((verdict, issuer)),
-            // The issuer withdrew the key, perhaps because it was stolen. The token is validated from the beginning.
+            Some(issuer) if issuer.number == number && issuer.keys.holds(&verdict.key) => Some((verdict, issuer)),
+            // The issuer withdrew the key, perhaps because it was stolen, or is configured otherwise now: other algorithms, other
+            // claims. The token is validated from the beginning.
             Some(_) | None => {
                 self.cache.remove(digest);
                 None
@@ -236,6 +282,30 @@ impl Validator {
             None => jws.verify_with_any(issuer.keys.current()?.as_ref())?.fingerprint(),
         };
         Ok((claims.into_verdict(&issuer.settings, key)?, issuer))
+    }
+}
+
+impl fmt::Debug for Validator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Validator").field("issuers", &self.issuers).finish_non_exhaustive()
+    }
+}
+
+impl KnownIssuer {
+    fn start(settings: IssuerSettings, fetch: Arc<dyn Fetch>, runtime: &Handle) -> Result<Self, String> {
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
+        let cooldown = Duration::from_secs(settings.keys_cooldown_secs);
+        let stale_max = Duration::from_secs(settings.keys_stale_secs_max);
+        let keys = Arc::new(IssuerKeys::new(cooldown, stale_max));
+        let refresher = Refresher::new(settings.clone(), Arc::clone(&keys), fetch)?;
+        let refresher = runtime.spawn(refresher.run()).abort_handle();
+        Ok(Self { number: NUMBERS.fetch_add(1, Ordering::Relaxed), settings, keys, refresher })
+    }
+}
+
+impl Drop for KnownIssuer {
+    fn drop(&mut self) {
+        self.refresher.abort();
     }
 }
 

@@ -66,6 +66,11 @@ impl Principal {
     pub fn client(&self) -> Option<&str> {
         self.claims.client.as_deref()
     }
+    /// `jti`, where it is a string.
+    #[must_use]
+    pub fn token_id(&self) -> Option<&str> {
+        self.claims.claims.get("jti")?.as_str()
+    }
     /// The token's scopes, as written, without the hierarchy.
     #[must_use]
     pub fn scopes(&self) -> &ScopeSet {

@@ -63,7 +63,7 @@ impl Refresher {
             let path = path.clone();
             let document = read_file(&path).map_err(|reason| format!("{}: {reason}", path.display()))?;
             let set = refresher.import(&document).map_err(|reason| format!("{}: {reason}", path.display()))?;
-            refresher.keys.end_round(Some(set));
+            refresher.keys.end_round(Ok(set));
             refresher.keys_due = now + FILE_PERIOD;
         }
         Ok(refresher)
@@ -108,14 +108,14 @@ impl Refresher {
                 }
                 self.failures = 0;
                 self.keys_due = now + ahead(fresh);
-                self.keys.end_round(Some(set));
+                self.keys.end_round(Ok(set));
             }
             Err(reason) => {
                 self.keys_due = now + pause(self.failures);
                 self.failures = self.failures.saturating_add(1);
                 self.moved = true;
-                self.keys.end_round(None);
                 self.log(format!("keys could not be refreshed: {reason}"));
+                self.keys.end_round(Err(reason));
             }
         }
     }
@@ -134,7 +134,7 @@ impl Refresher {
             KeySource::Discovered => self.key_url().await?,
         };
         let answer = discovery::get(self.fetch.as_ref(), &url).await?;
-        let set = self.import(&answer.body).map_err(|reason| format!("{url}: {reason}"))?;
+        let set = self.import(&answer.body).map_err(|reason| format!("{}: {reason}", discovery::shown(&url)))?;
         // However fresh they say they are, the keys are fetched again before they count as stale.
         let stale_max = Duration::from_secs(self.settings.keys_stale_secs_max);
         Ok((set, fresh(answer.max_age).min(stale_max)))

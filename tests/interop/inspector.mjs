@@ -115,7 +115,8 @@ async function pageOf(served) {
   }
 }
 
-async function startChromium(profile) {
+// Chromium that reaches loopback and nothing else, as somebody who has never been anywhere.
+export async function startChromium(profile) {
   const browser = await chromium.launchPersistentContext(profile, {
     executablePath: '/usr/bin/chromium',
     headless: true,

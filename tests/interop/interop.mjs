@@ -1,6 +1,6 @@
 // Unmodified servers behind the gateway, a real authorization server beside it, and real clients that know only a URL;
 // then what a session can hold (session.mjs), a server of the old transport (sse.mjs), the demo, which has all of that
-// in one process (demo.mjs), and MCP's conformance suite (conformance.mjs, suite.mjs).
+// in one process (demo.mjs), MCP's conformance suite (conformance.mjs, suite.mjs), and the status page (status.mjs).
 //
 // Starts everything on loopback, lets each client make its calls on each route, then judges what the client saw, what
 // reached the server and what the gateway recorded. Arguments: the parts to play, by default all. Exit status: 0 every
@@ -20,6 +20,7 @@ import { startRecorder } from './recorder.mjs';
 import { playSession } from './session.mjs';
 import { playSmuggling } from './smuggling.mjs';
 import { playSse } from './sse.mjs';
+import { playStatus } from './status.mjs';
 import { playSuite } from './suite.mjs';
 
 const overall_secs_max = 1200;
@@ -79,6 +80,7 @@ if (parts.length === 0 || parts.includes('conformance')) {
 }
 if (parts.length === 0 || parts.includes('suite')) await playSuite(folder);
 if (parts.length === 0 || parts.includes('smuggling')) await playSmuggling();
+if (parts.length === 0 || parts.includes('status')) await playStatus();
 finish();
 
 async function play() {

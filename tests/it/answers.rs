@@ -550,3 +550,20 @@ async fn an_issuer_that_fails_in_any_way_is_keys_unavailable() {
         world.finish().await;
     }
 }
+
+#[tokio::test]
+async fn shutting_down() {
+    let mut world = World::standard().await;
+    // The first half of its head is there when the gateway is told to stop; one that is not is nobody's to answer.
+    let request = world.client.tool(PATH, "get_x").token(&world.token("mcp tools:read"));
+    let half = request.bytes().len() - 20;
+    let half = request.send_all_but(half).await;
+    let mut read = world.client.get("/nothing").send_on(world.client.wire().await).await.0;
+    assert_eq!(read.status, 404);
+    world.record().await;
+    world.stop();
+    read = half.finish().await;
+    answered(&mut world, &read, 503, "shutting_down", says(503)).await;
+    assert_eq!((read.header("retry-after"), read.header("connection")), (Some("1"), Some("close")));
+    world.finish().await;
+}

@@ -44,7 +44,14 @@ async fn a_permitted_batch_arrives_byte_for_byte_and_is_one_record() {
         let part = |method: &str, rule: &str| json!({"method": method, "decision": "allowed", "rule": rule, "scopes_needed": "mcp"});
         let named = |name: &str| json!({"method": "tools/call", "name": name, "decision": "allowed", "rule": "rules[0]", "scopes_needed": "mcp tools:read"});
         let expect = json!([named("get_x"), part("notifications/initialized", "required_scopes"), named("list_y")]);
-        assert_eq!(record["operations"], expect);
+        let mut parts = record["operations"].clone();
+        for part in parts.as_array_mut().unwrap() {
+            // These have a test of their own.
+            part.as_object_mut()
+                .unwrap()
+                .retain(|field, _| !["rule_line", "arguments_digest"].contains(&field.as_str()));
+        }
+        assert_eq!(parts, expect);
     }
     world.finish().await;
 }

@@ -32,7 +32,7 @@ const STEPS: [&str; 18] = [
 ];
 
 /// The serving process, killed when the test ends early.
-struct Served {
+pub(crate) struct Served {
     process: Child,
     address: String,
 }
@@ -40,10 +40,18 @@ struct Served {
 impl Served {
     /// `gatepost run` with `config/minimal.yaml` on a free port; returns once it says on which.
     fn minimal() -> Self {
+        Self::with("")
+    }
+
+    /// The same with these top-level lines.
+    pub(crate) fn with(lines: &str) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let address = format!("127.0.0.1:{port}");
         let minimal = std::fs::read_to_string(root().join("config/minimal.yaml")).unwrap();
-        let file = temporary(&format!("minimal-{port}.yaml"), &format!("listen: {address}\n{minimal}"));
+        let file = temporary(
+            &format!("minimal-{port}.yaml"),
+            &format!("listen: {address}\ndrain: {{delay_secs: 0}}\n{lines}{minimal}"),
+        );
         let mut command = gatepost(&["run", "--log-format", "json", "--config", file.to_str().unwrap()]);
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut logs = BufReader::new(process.stderr.take().unwrap()).lines();
@@ -54,7 +62,7 @@ impl Served {
         Self { process, address }
     }
 
-    fn get(&self, path: &str) -> String {
+    pub(crate) fn get(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address).unwrap();
         let mut answer = String::new();
@@ -68,7 +76,7 @@ impl Served {
     }
 
     /// SIGTERM, then what it wrote and how it ended.
-    fn stop(mut self) -> (Option<i32>, String) {
+    pub(crate) fn stop(mut self) -> (Option<i32>, String) {
         let killed = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status().unwrap();
         assert!(killed.success());
         let mut audit = String::new();

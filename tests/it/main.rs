@@ -5,7 +5,13 @@
 mod support; // the fakes, the gateway, the client, and the invariants
 
 #[cfg(test)]
+mod admin; // the listener for operators
+#[cfg(test)]
 mod answers; // every reason word with its whole answer
+#[cfg(test)]
+mod audit; // what a record says
+#[cfg(test)]
+mod audit_outputs; // records and log lines whose reader stalls, whose disk is full, whose file moves
 #[cfg(test)]
 mod batches; // several messages in one body
 #[cfg(test)]
@@ -15,17 +21,25 @@ mod cli; // the binary as a process, and the README's commands
 #[cfg(test)]
 mod discovery; // documents, relay, CORS, Origin, Host
 #[cfg(test)]
+mod drain; // the way to the end: nobody who honours it loses a request
+#[cfg(test)]
 mod harness; // the harness sees what it promises to see
 #[cfg(test)]
 mod keys; // issuers that are down, broken, or change their keys
 #[cfg(test)]
 mod lasting; // streams that nothing but their token ends
 #[cfg(test)]
+mod limits; // rates, and requests under way
+#[cfg(test)]
 mod lists; // an entry that policy hides, on every road to the client
+#[cfg(test)]
+mod metrics; // what is counted, and the documents about it
 #[cfg(test)]
 mod modes; // routes that report, and routes that hide
 #[cfg(test)]
 mod process; // the program itself
+#[cfg(test)]
+mod reload; // another file takes over while requests are under way
 #[cfg(test)]
 mod sessions; // session ids are worthless to anybody else
 #[cfg(test)]
@@ -43,4 +57,6 @@ mod tidy; // the shape of the source
 #[cfg(test)]
 mod tls; // https on both sides
 #[cfg(test)]
-mod tools; // calls, lists, headers: the main job
+mod tools;
+#[cfg(test)]
+mod traces; // spans at a collector, and the context of a trace in and out // calls, lists, headers: the main job

@@ -96,7 +96,7 @@ impl Awaited {
     }
 }
 
-/// Requests that one stream is known to owe an answer.
+/// Requests that one stream is known to owe an answer; each is kept as its id, of 1 KiB at most.
 const OWED_MAX: usize = 1000;
 
 #[cfg(test)]

@@ -9,13 +9,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::gateway::body::{Body, BodyError};
 
 /// The exchanges of one connection.
 #[derive(Clone)]
-pub(super) struct Exchanges(Arc<Mutex<Log>>);
+pub(super) struct Exchanges {
+    log: Arc<Mutex<Log>>,
+    http2_begun: Arc<Notify>,
+}
 
 /// One exchange, from its request to the end of its answer.
 pub(super) struct Exchange {
@@ -52,16 +56,25 @@ struct Log {
 
 impl Exchanges {
     pub(super) fn new() -> Self {
-        Self(Arc::new(Mutex::new(Log { begun: 0, open: HashMap::new(), quiet_since: Instant::now() })))
+        let log = Log { begun: 0, open: HashMap::new(), quiet_since: Instant::now() };
+        Self { log: Arc::new(Mutex::new(log)), http2_begun: Arc::default() }
     }
 
-    /// A request has come.
-    pub(super) fn begin(&self) -> Exchange {
+    /// A request has come, in HTTP/2 or not.
+    pub(super) fn begin(&self, http2: bool) -> Exchange {
+        if http2 {
+            self.http2_begun.notify_one();
+        }
         let mut log = self.log();
         let id = log.begun;
         log.begun += 1;
         log.open.insert(id, None);
         Exchange { exchanges: self.clone(), id }
+    }
+
+    /// Waits until a request has come in HTTP/2. For one waiter.
+    pub(super) async fn http2_begun(&self) {
+        self.http2_begun.notified().await;
     }
 
     /// Whether no request ever came.
@@ -87,7 +100,7 @@ impl Exchanges {
 
     /// No code that can panic holds the lock, so a poisoned one holds what it should.
     fn log(&self) -> MutexGuard<'_, Log> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -175,7 +188,7 @@ mod tests {
         advance(SILENCE).await;
         assert_eq!(state(), State::Silent);
 
-        let (first, second) = (exchanges.begin(), exchanges.begin());
+        let (first, second) = (exchanges.begin(false), exchanges.begin(false));
         assert!(!exchanges.is_unused());
         advance(SILENCE * 100).await;
         assert_eq!(state(), State::Busy { until: Instant::now() + SILENCE });
@@ -192,7 +205,7 @@ mod tests {
     async fn an_answer_is_stalled_when_its_next_piece_is_not_asked_for() {
         let exchanges = Exchanges::new();
         let state = || exchanges.state(SILENCE, STALL);
-        let mut answer = exchanges.begin().answer(body::full(vec![0; 100 << 10]));
+        let mut answer = exchanges.begin(false).answer(body::full(vec![0; 100 << 10]));
         assert_eq!(answer.size_hint().exact(), Some(100 << 10));
         advance(STALL).await;
         assert_eq!(state(), State::Stalled, "the head");
@@ -223,7 +236,7 @@ mod tests {
             }
         }
         let exchanges = Exchanges::new();
-        let mut answer = exchanges.begin().answer(Quiet.boxed_unsync());
+        let mut answer = exchanges.begin(false).answer(Quiet.boxed_unsync());
         assert!(tokio::time::timeout(Duration::from_hours(1), answer.frame()).await.is_err());
         assert_eq!(exchanges.state(SILENCE, STALL), State::Busy { until: Instant::now() + SILENCE });
     }

@@ -54,7 +54,7 @@ async fn start(tls: Option<Arc<ServerConfig>>, limits: Limits, timeouts: Timeout
     let release = Arc::new(Notify::new());
     let released = Arc::clone(&release);
     let service = move |request, peer| answer(request, peer, tell.clone(), Arc::clone(&released));
-    let serving = tokio::spawn(serve(listener, tls, limits, timeouts, shutdown, service));
+    let serving = tokio::spawn(serve(listener, Terms::new(tls, &limits, timeouts).for_ever(), shutdown, service));
     Server { address, shutdown: trigger, serving, told, release }
 }
 

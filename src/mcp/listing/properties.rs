@@ -176,7 +176,7 @@ fn written(parts: &[Part], private: bool) -> String {
 }
 
 fn filtered(json: &str, shows: &dyn Fn(&str) -> bool) -> String {
-    let outcome = filter(json.as_bytes(), &|entry| {
+    let outcome = filter(json.as_bytes(), &|entry, _| {
         let (Entry::Tool(key) | Entry::Prompt(key) | Entry::Resource(key) | Entry::ResourceTemplate(key)) = entry;
         shows(key)
     });
@@ -223,7 +223,7 @@ proptest! {
     fn with_everything_shown_nothing_changes_but_the_cache_scope(answer in answer()) {
         let out = filtered(&written(&answer, false), &|_| true);
         prop_assert_eq!(&out, &written(&answer, true));
-        prop_assert_eq!(filter(out.as_bytes(), &|_| true), Ok(Filtered::Unchanged));
+        prop_assert_eq!(filter(out.as_bytes(), &|_, _| true), Ok(Filtered::Unchanged));
     }
 
     #[test]

@@ -35,6 +35,7 @@ fn rule(text: &str) -> Rule {
             _ => Effect::AllOf(templates(effect)),
         },
         enforced,
+        line: 0,
     }
 }
 

@@ -2,6 +2,7 @@
 //! for real time.
 
 mod key_sets;
+mod renewal;
 mod rotation;
 mod tokens;
 mod wycheproof;

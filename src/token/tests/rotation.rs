@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::*;

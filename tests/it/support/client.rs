@@ -77,6 +77,11 @@ impl Client {
         Self { address: relay, ..self.clone() }
     }
 
+    /// Where it sends.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// How many requests were sent that leave an audit record.
     pub(crate) fn sent(&self) -> usize {
         self.sent.load(Ordering::SeqCst)
@@ -158,6 +163,11 @@ impl Client {
         replies
     }
 
+    /// A connection on which nothing is sent yet.
+    pub(crate) async fn wire(&self) -> Wire {
+        Wire::new(self.connect().await)
+    }
+
     async fn connect(&self) -> TcpStream {
         within("connecting", TcpStream::connect(self.address)).await.unwrap()
     }
@@ -224,6 +234,15 @@ impl Request {
         reply
     }
 
+    /// Sends it on a connection that is there already, and reads the whole answer.
+    pub(crate) async fn send_on(self, mut wire: Wire) -> (Reply, Wire) {
+        self.client.sent.fetch_add(1, Ordering::SeqCst);
+        within("sending a request", wire.write_until_answered(&self.bytes())).await;
+        let (reply, wire) = Opened::read(wire, self.method == "HEAD").await.whole_and_wire().await;
+        check(&reply.head, &reply.body, reply.status, &self.tokens(), self.passed_through);
+        (reply, wire)
+    }
+
     /// Sends it and another one at once, and reads both answers; the second, if the connection was kept.
     pub(crate) async fn followed_by(self, next: &Request) -> (Reply, Option<Reply>) {
         self.client.sent.fetch_add(1, Ordering::SeqCst);
@@ -288,7 +307,7 @@ impl Request {
         let headers = parts.headers.iter().map(shown);
         let status = parts.status.as_u16();
         let head = Head { start: format!("HTTP/2 {status}"), headers: headers.collect() };
-        OpenedH2 { status, head, body, _sender: sender, connection }
+        OpenedH2 { status, head, body, sender, connection }
     }
 
     /// The answer to this request, which was sent already, unless the connection ended before it.
@@ -319,11 +338,17 @@ pub(crate) struct OpenedH2 {
     pub(crate) status: u16,
     pub(crate) head: Head,
     body: Incoming,
-    _sender: SendRequest<Full<Bytes>>,
+    sender: SendRequest<Full<Bytes>>,
     connection: JoinHandle<hyper::Result<()>>,
 }
 
 impl OpenedH2 {
+    /// Asks for nothing in particular until this connection takes no more requests: GOAWAY has come.
+    pub(crate) async fn told_to_go(&mut self) {
+        let probe = || http::Request::get("http://probe.example/").body(Full::default()).unwrap();
+        while self.sender.send_request(probe()).await.is_ok() {}
+    }
+
     /// The next piece of the body; `None` at its end.
     pub(crate) async fn piece(&mut self) -> hyper::Result<Option<Bytes>> {
         loop {
@@ -358,6 +383,12 @@ impl Held {
     pub(crate) async fn finish(mut self) -> Reply {
         within("sending the rest", self.wire.write_until_answered(&self.later)).await;
         Opened::read(self.wire, self.to_head).await.whole().await
+    }
+
+    /// No answer comes: the connection ends.
+    pub(crate) async fn expect_cut(mut self) {
+        let head = within("the end of the connection", self.wire.head()).await;
+        assert!(head.is_none(), "an answer: {head:?}");
     }
 
     /// Reads the whole answer without sending the rest.

@@ -9,16 +9,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gatepost::config;
-use gatepost::gateway::Prepared;
 use gatepost::gateway::audit::AuditSink;
+use gatepost::gateway::reload::Loaded;
 use gatepost::gateway::shutdown::{Shutdown, Trigger};
+use gatepost::gateway::telemetry::Telemetry;
+use gatepost::gateway::{Prepared, Serving, admin};
 use gatepost::token::clock::Clock;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::token::Token;
-use super::{AuthorizationServer, Client, McpServer, Reply, within};
+use super::{AuthorizationServer, Client, McpServer, Reply, schema, within};
 
 /// A gateway with everything around it.
 #[derive(Debug)]
@@ -27,9 +29,16 @@ pub(crate) struct World {
     pub(crate) mcp: McpServer,
     pub(crate) client: Client,
     pub(crate) address: SocketAddr,
+    /// Where its file stands.
+    pub(crate) path: PathBuf,
+    /// `None` at the end.
+    serving: Option<Arc<Serving>>,
+    /// Where operators look, if the file says so (`admin: {listen: "{admin}"}`).
+    pub(crate) admin: Client,
     audit: Audit,
     stop: Trigger,
     task: JoinHandle<()>,
+    operators: Option<(Trigger, JoinHandle<()>)>,
     finished: bool,
 }
 
@@ -67,23 +76,30 @@ impl World {
         // Bound before the file is written: the file needs the port.
         let listener = gatepost::gateway::listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
-        let text = file
-            .replace("{listen}", &address.to_string())
-            .replace("{issuer}", issuer.issuer())
-            .replace("{upstream}", &mcp.url());
-        let settings = config::load(&write_file(&text)).unwrap_or_else(|errors| panic!("{errors}\n{text}"));
+        let admin = gatepost::gateway::listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let admin_address = admin.local_addr().unwrap();
+        let text = filled(&file.replace("{admin}", &admin_address.to_string()), address, &issuer, &mcp);
+        let path = write_file(&text);
+        let settings = config::load(&path).unwrap_or_else(|errors| panic!("{errors}\n{text}"));
+        let has_admin = settings.admin.is_some();
         let (sender, lines) = mpsc::channel(100_000);
         let sink = AuditSink::start(Lines { partial: Vec::new(), lines: sender }).unwrap();
         let (stop, shutdown) = Shutdown::new();
-        let gateway = Arc::new(Prepared::new(settings).unwrap().start(sink, clock).unwrap());
-        let task = tokio::spawn(gateway.serve(listener, shutdown));
+        let serving = Arc::new(Prepared::new(settings).unwrap().start(sink, clock).unwrap());
+        let operators = has_admin.then(|| {
+            let (current, reloads) = (Arc::clone(&serving), Arc::clone(serving.reloads()));
+            let (stop, end) = Shutdown::new();
+            (stop, tokio::spawn(admin::serve(admin, move || current.current(), reloads, shutdown.clone(), end)))
+        });
+        let task = tokio::spawn(Arc::clone(&serving).serve(listener, shutdown));
         let host = address.to_string();
         mcp.ours("x-forwarded-for", "127.0.0.1");
         mcp.ours("x-forwarded-host", &host);
         mcp.ours("x-forwarded-proto", "http");
         mcp.ours("forwarded", &format!("for=127.0.0.1;host=\"{host}\";proto=http"));
         let audit = Audit { lines, requests: 0, opened: Vec::new(), closed: Vec::new() };
-        Self { issuer, mcp, client: Client::new(address), address, audit, stop, task, finished: false }
+        let (client, serving, admin) = (Client::new(address), Some(serving), Client::new(admin_address));
+        Self { issuer, mcp, client, address, admin, path, serving, audit, stop, task, operators, finished: false }
     }
 
     /// The route of `ROUTE`, with these lines added to it.
@@ -94,6 +110,33 @@ impl World {
     /// The route of `ROUTE` as it is.
     pub(crate) async fn standard() -> Self {
         Self::with_route("").await
+    }
+
+    /// Puts `file` in the place of the one that is served, and has it read again. The error is what the log says.
+    pub(crate) async fn reload(&self, file: &str) -> Result<(), String> {
+        let file = file.replace("{admin}", &self.admin.address().to_string());
+        replace(&self.path, &filled(&file, self.address, &self.issuer, &self.mcp));
+        let (serving, path) = (Arc::clone(self.serving.as_ref().unwrap()), self.path.clone());
+        let read = move || {
+            let (settings, files) = config::load_and_watch(&path);
+            serving.take(Loaded {
+                settings: settings.map_err(|errors| errors.to_string()),
+                warnings: Vec::new(),
+                files,
+            });
+            serving.reloads().error().map_or(Ok(()), Err)
+        };
+        tokio::task::spawn_blocking(read).await.unwrap()
+    }
+
+    /// The gateway.
+    pub(crate) fn serving(&self) -> &Serving {
+        self.serving.as_ref().unwrap()
+    }
+
+    /// Where spans go, by the file that is in force.
+    pub(crate) fn telemetry(&self) -> Option<Telemetry> {
+        self.serving().current().telemetry().cloned()
     }
 
     /// Waits until the issuer's keys are usable.
@@ -185,6 +228,11 @@ impl World {
     async fn stopped(mut self) -> (usize, usize) {
         self.stop.request();
         within("the gateway stops", &mut self.task).await.unwrap();
+        if let Some((stop, task)) = self.operators.take() {
+            stop.request();
+            within("the admin listener stops", task).await.unwrap();
+        }
+        self.serving = None;
         // The last sink is gone with the gateway and its requests: the log ends.
         while let Some(line) = within("the audit log ends", self.audit.lines.recv()).await {
             self.audit.count(&line);
@@ -207,9 +255,7 @@ impl Audit {
         // Every part of a token begins with `{"` in base64url.
         assert!(!line.contains("eyJ"), "a token in the audit log: {line}");
         let record: Value = serde_json::from_str(line).expect("an audit record is JSON");
-        for field in ["time", "event", "request_id", "peer", "http_method", "decision", "status", "duration_ms"] {
-            assert!(!record[field].is_null(), "a record without {field}: {line}");
-        }
+        schema::check(&record);
         match record["event"].as_str() {
             Some("request") => self.requests += 1,
             Some("opened") => self.opened.push(record["request_id"].clone()),
@@ -251,6 +297,18 @@ pub(crate) fn file(lines: &str) -> String {
         file.push('\n');
     }
     file
+}
+
+/// The file with the places of everything in it.
+pub(crate) fn filled(file: &str, address: SocketAddr, issuer: &AuthorizationServer, mcp: &McpServer) -> String {
+    file.replace("{listen}", &address.to_string())
+        .replace("{issuer}", issuer.issuer())
+        .replace("{upstream}", &mcp.url())
+}
+
+/// Another file in the place of the one at `path`, in one step.
+pub(crate) fn replace(path: &Path, text: &str) {
+    std::fs::rename(write_file(text), path).unwrap();
 }
 
 /// A file in the test's own directory.

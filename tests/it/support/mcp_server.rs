@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -72,6 +73,8 @@ struct Shared {
     state: Mutex<State>,
     /// How many requests arrived.
     arrived: watch::Sender<usize>,
+    /// How many connections.
+    connections: AtomicUsize,
     /// How many times the other end left while an answer was owed.
     left: watch::Sender<usize>,
 }
@@ -97,8 +100,12 @@ impl McpServer {
 
     /// Its port is reserved and refuses connections.
     pub(crate) fn down() -> Self {
-        let shared =
-            Shared { state: Mutex::default(), arrived: watch::Sender::default(), left: watch::Sender::default() };
+        let shared = Shared {
+            state: Mutex::default(),
+            arrived: watch::Sender::default(),
+            connections: AtomicUsize::new(0),
+            left: watch::Sender::default(),
+        };
         Self { port: Port::reserve(), shared: Arc::new(shared), task: None }
     }
 
@@ -155,6 +162,11 @@ impl McpServer {
     /// How many requests arrived in all.
     pub(crate) fn arrived(&self) -> usize {
         *self.shared.arrived.borrow()
+    }
+
+    /// How many connections were made in all.
+    pub(crate) fn connections(&self) -> usize {
+        self.shared.connections.load(Ordering::SeqCst)
     }
 
     /// Waits until the other end has left, for the `times`th time, while an answer was owed.
@@ -348,6 +360,7 @@ pub(crate) const SESSION_ID: &str = "session-of-the-server-1";
 async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
+        shared.connections.fetch_add(1, Ordering::SeqCst);
         connections.spawn(connection(Wire::new(stream), shared.clone()));
         while connections.try_join_next().is_some() {}
     }

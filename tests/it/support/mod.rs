@@ -3,9 +3,12 @@
 
 pub(crate) mod authorization_server;
 pub(crate) mod client;
+pub(crate) mod collector;
 pub(crate) mod gateway;
 pub(crate) mod mcp_server;
 pub(crate) mod port;
+pub(crate) mod program;
+pub(crate) mod schema;
 pub(crate) mod tls;
 pub(crate) mod token;
 pub(crate) mod wire;
@@ -16,6 +19,7 @@ pub(crate) use authorization_server::{AuthorizationServer, Mode};
 pub(crate) use client::{Client, End, Reply};
 pub(crate) use gateway::World;
 pub(crate) use mcp_server::{Answer, McpServer};
+pub(crate) use program::Program;
 
 /// Waits for `future`, and fails the test that would otherwise wait for ever.
 pub(crate) async fn within<F: Future>(what: &str, future: F) -> F::Output {

@@ -1,0 +1,62 @@
+//! Validators that follow one another: what stays as it is configured keeps its keys, its tasks and its verdicts, and nothing
+//! of what was changed does.
+
+use super::*;
+
+async fn verified(validator: &Validator, token: &str, recipient: &Recipient) -> bool {
+    validator.validate(access_token(token), recipient).await.is_ok()
+}
+
+fn is_cached(validator: &Validator, token: &str) -> bool {
+    validator.cached(&cache::token_digest(token)).is_some()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_issuer_that_is_as_it_was_keeps_everything_and_a_changed_one_nothing() {
+    let (signer, other) = (Signer::es256("k"), Signer::es256("o"));
+    let answers =
+        [(JWKS_URL, Answer::Body(jwks(&[&signer]))), ("https://other.example/jwks", Answer::Body(jwks(&[&other])))];
+    let world = World::start(vec![issuer(ISSUER), issuer(OTHER_ISSUER)], &answers);
+    let (first, second) = (signer.good(), other.token(&json!({}), &json!({"iss": OTHER_ISSUER})));
+    for token in [&first, &second] {
+        assert!(world.say(token).await.is_ok());
+    }
+    let fetches = world.fetch.count(JWKS_URL);
+
+    let changed = IssuerSettings { algorithms: vec![Algorithm::EdDSA], ..issuer(OTHER_ISSUER) };
+    let next = world.validator.renewed(vec![issuer(ISSUER), changed], 1 << 20).unwrap();
+    assert!(is_cached(&next, &first) && !is_cached(&next, &second));
+    assert!(verified(&next, &first, &world.recipient).await);
+    assert_eq!(world.fetch.count(JWKS_URL), fetches);
+    // The same key, no algorithm that is accepted any more: the old verdict must not speak for it.
+    let fault = next.validate(access_token(&second), &world.recipient).await.err();
+    assert_eq!(fault, invalid(TokenFault::Algorithm));
+    // Whoever still has the old validator keeps to it.
+    assert!(verified(&world.validator, &second, &world.recipient).await);
+
+    // Gone, and back again: nobody vouches for what was between.
+    let without = next.renewed(vec![issuer(ISSUER)], 1 << 20).unwrap();
+    assert_eq!(without.validate(access_token(&second), &world.recipient).await.err(), invalid(TokenFault::Issuer));
+    let back = without.renewed(vec![issuer(ISSUER), issuer(OTHER_ISSUER)], 1 << 20).unwrap();
+    assert!(!is_cached(&back, &second) && is_cached(&back, &first));
+    assert!(
+        !is_cached(&back.renewed(vec![issuer(ISSUER)], 1 << 10).unwrap(), &first),
+        "a cache of another size is new"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_task_of_an_issuer_ends_with_the_last_validator_that_knows_it() {
+    let signer = Signer::es256("k");
+    let world = World::with_keys(&[&signer]);
+    let task = world.validator.issuers[ISSUER].refresher.clone();
+    let kept = world.validator.renewed(vec![issuer(ISSUER)], 1 << 20).unwrap();
+    drop(world);
+    tokio::task::yield_now().await;
+    assert!(!task.is_finished());
+    let changed = IssuerSettings { leeway_secs: 1, ..issuer(ISSUER) };
+    let next = kept.renewed(vec![changed], 1 << 20).unwrap();
+    drop(kept);
+    tokio::task::yield_now().await;
+    assert!(task.is_finished() && !next.issuers[ISSUER].refresher.is_finished());
+}
