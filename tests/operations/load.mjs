@@ -103,14 +103,12 @@ async function play() {
   await sleep(seconds * 1000 - (performance.now() - began));
 
   row('memory', `${memory.toFixed(0)} MiB at first, ${residentMib(gateway.pid).toFixed(0)} MiB at the end`, true);
+  const counted = knows('admin') ? await countedSoFar() : undefined;
   const drains = knows('drain');
   let stopping;
   if (drains) stopping = await drain(tokens);
   else skip('SIGTERM under load', 'this binary has no `drain`');
   const load = await loader.tell({ stop: true });
-  // Those that just ended are counted by now.
-  await sleep(100);
-  const counted = knows('admin') ? await metrics({ ports }) : undefined;
   const lasted = load.millis / 1000;
   row(
     'load',
@@ -386,6 +384,18 @@ function judgeLoad(load) {
   );
 }
 
+// What clients saw and what the gateway counted, at a moment when nothing is under way but streams.
+async function countedSoFar() {
+  const answers = { ...own.answers };
+  for (const [said, times] of Object.entries(await loader.tell({ still: true }))) answers[said] = (answers[said] ?? 0) + times;
+  answers['200'] = (answers['200'] ?? 0) + streams;
+  // Those that just ended are counted by now.
+  await sleep(100);
+  const now = await metrics({ ports });
+  await loader.tell({ go: true });
+  return { answers, metrics: now };
+}
+
 // Sent = answered = audited, allowed = received, and the metrics say so too.
 function judgeTotals(load, counted, seen) {
   const answers = {};
@@ -415,17 +425,15 @@ function judgeTotals(load, counted, seen) {
   row('audit: streams opened = closed', `${audit.opened} = ${audit.closed}`, audit.opened === audit.closed);
   row('audit: every line is JSON', `${audit.lines} lines`, audit.broken.length === 0, audit.broken[0]);
   if (counted) {
-    // Before the last ones were sent.
-    const before = answered - late.answered;
-    const requests = counted.sum('gatepost_requests_total');
-    row('answered = metrics', `${before} = ${requests}`, before === requests);
+    const requests = counted.metrics.sum('gatepost_requests_total');
+    row('before SIGTERM: answered = metrics', `${sum(counted.answers)} = ${requests}`, sum(counted.answers) === requests);
     const reasons = {};
-    for (const [said, times] of Object.entries(answers)) {
+    for (const [said, times] of Object.entries(counted.answers)) {
       const reason = said.split(' ')[1] ?? 'none';
-      reasons[reason] = (reasons[reason] ?? 0) + times - (reason === 'none' ? late.answered : 0);
+      reasons[reason] = (reasons[reason] ?? 0) + times;
     }
     for (const [reason, times] of Object.entries(reasons)) {
-      const theirs = counted.sum('gatepost_requests_total', { reason });
+      const theirs = counted.metrics.sum('gatepost_requests_total', { reason });
       row(`answered = metrics: ${reason}`, `${times} = ${theirs}`, times === theirs);
     }
   } else {

@@ -1,6 +1,7 @@
 // Clients of every kind at a constant rate, and streams, over TLS. A process of its own. Told `{begin}` it starts; told
 // `{flip}` it learns what the file says of the tool `flip`; told `{closes}` when the listener will close (milliseconds
-// since 1970); told `{stop}` it sends no more, waits for what is under way, and says what it saw; told `{streams}` it
+// since 1970); told `{still}` it waits for what is under way, says what it saw so far, and sends nothing until it is told
+// `{go}`; told `{stop}` it sends no more, waits for what is under way, and says what it saw; told `{streams}` it
 // says how the streams ended.
 
 import { Agent, request as httpsRequest } from 'node:https';
@@ -98,6 +99,7 @@ let flip = 'allow';
 // When the delay after SIGTERM is over: what was sent before must be answered.
 let closes = Infinity;
 let on = true;
+let still = false;
 let number = 0;
 const multiplexed = [];
 const sessions = {};
@@ -129,6 +131,15 @@ answerMessages(async (message) => {
     closes = message.closes;
     return closes;
   }
+  if (message.still) {
+    still = true;
+    await Promise.all(under_way);
+    return { ...tally.answers };
+  }
+  if (message.go) {
+    still = false;
+    return true;
+  }
   if (message.stop) return stop();
   if (message.streams) return Promise.all(streams.map(({ done }) => done));
   return { sent: tally.sent, faults_count: tally.faults_count, events: streams.map(({ events }) => events) };
@@ -159,9 +170,16 @@ async function begin(given) {
 async function run() {
   const began = performance.now();
   let due = 0;
+  let idle = 0;
   let turn = 0;
   while (on) {
-    const wanted = ((performance.now() - began) * terms.rate) / 1000;
+    const working = performance.now() - began - idle;
+    if (still) {
+      await sleep(tick_millis);
+      idle = performance.now() - began - working;
+      continue;
+    }
+    const wanted = (working * terms.rate) / 1000;
     for (; due < wanted && on; due += 1) {
       if (under_way.size >= under_way_max) {
         tally.held_back += 1;
@@ -175,7 +193,7 @@ async function run() {
       under_way.add(done);
     }
     await sleep(tick_millis);
-    tally.millis = performance.now() - began;
+    tally.millis = performance.now() - began - idle;
   }
 }
 
