@@ -199,10 +199,10 @@ fn serve(path: &Path, settings: Settings, files: Vec<Watched>) -> ExitCode {
         Err(error) => return unusable(path, &error),
     };
     let served = runtime.enable_all().build().map_err(|error| format!("no threads: {error}")).and_then(|runtime| {
-        let mut records = audit.clone();
+        let mut records = None;
         let mut telemetry = None;
         let served = runtime.block_on(async {
-            let serving = Arc::new(prepared.start(audit.clone(), Clock::system())?);
+            let serving = Arc::new(prepared.start(audit, Clock::system())?);
             let bind = |address: SocketAddr| {
                 listener::bind(address).map_err(|error| format!("cannot listen on {address}: {error}"))
             };
@@ -217,13 +217,15 @@ fn serve(path: &Path, settings: Settings, files: Vec<Watched>) -> ExitCode {
             let reloading = reload_on_change(path, files, Arc::clone(&serving))?;
             let served = until_signalled(Arc::clone(&serving), listener, admin).await;
             reloading.abort();
-            records = serving.audit();
+            records = Some(serving.audit());
             telemetry = serving.current().telemetry().cloned();
             served
         });
         runtime.shutdown_timeout(Duration::from_secs(1));
         // Only now: requests that were cut wrote their records as the runtime dropped them.
-        records.flush();
+        if let Some(records) = records {
+            records.flush();
+        }
         if let Some(telemetry) = telemetry {
             telemetry.flush();
         }
@@ -330,7 +332,9 @@ fn summary(path: &Path, settings: &Settings) -> String {
     lines.extend(settings.admin.map(|admin| format!("admin: http://{admin}")));
     for route in &settings.routes {
         let UpstreamSettings { https, authority, path, .. } = &route.upstream;
-        let upstream = format!("{}://{authority}{path}", if *https { "https" } else { "http" });
+        // A query may hold a key for the server.
+        let (scheme, query) = (if *https { "https" } else { "http" }, path.query().map_or("", |_| "?…"));
+        let upstream = format!("{scheme}://{authority}{}{query}", path.path());
         lines.push(format!("route {}: {}{} -> {upstream}", route.name, settings.public_url.as_str(), route.path));
         if let Transport::HttpSse { message_path } = &route.transport {
             lines.push(format!("  http_sse, messages to {}{message_path}", settings.public_url.as_str()));

@@ -595,7 +595,11 @@ impl Failure {
             | Self::UpstreamTimeout { detail }
             | Self::UpstreamProtocol { detail, location: None }
             | Self::Internal { detail } => (*detail).to_owned(),
-            Self::UpstreamProtocol { detail, location: Some(location) } => format!("{detail}: {location}"),
+            Self::UpstreamProtocol { detail, location: Some(location) } => {
+                // What follows may be a secret of the server's login page.
+                let place = location.split(['?', '#']).next().unwrap_or_default();
+                format!("{detail}: {}", place.chars().take(LOCATION_CHARS_MAX).collect::<String>())
+            }
             Self::RateLimited { limit, .. } | Self::Overloaded { limit, .. } => (*limit).to_owned(),
             Self::InvalidToken(fault) => fault.as_str().to_owned(),
             Self::UnsupportedRevision { requested } => requested.clone(),
@@ -663,6 +667,9 @@ pub const REASONS: [(&str, &[u16]); 26] = [
     ("upstream_unauthorized", &[502]),
     ("internal", &[500]),
 ];
+
+/// Of where a server redirects to, in logs.
+const LOCATION_CHARS_MAX: usize = 256;
 
 /// JSON-RPC 2.0 §5.1.
 const METHOD_NOT_FOUND: i32 = -32601;

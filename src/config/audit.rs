@@ -1,5 +1,6 @@
 //! `audit`: where records go, what they hold, and what becomes of requests while there is no room for them.
 
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use super::checks::Checks;
@@ -57,6 +58,9 @@ fn log_file(name: &str, path: &KeyPath, checks: &mut Checks<'_>) -> Option<PathB
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if name.is_empty() || name.ends_with('/') || file.is_dir() {
         checks.refuse(path, format!("{} is a folder", shown(name)), "the name of a file");
+    } else if file.metadata().is_ok_and(|metadata| metadata.file_type().is_fifo()) {
+        // Opening one waits for somebody to read it.
+        checks.refuse(path, format!("{} is a pipe", shown(name)), "a file; for a reader, `sink: stdout` into a pipe");
     } else if !folder.is_dir() {
         let expected = "a file in a folder that is there; its name is relative to the folder of this file";
         checks.refuse(path, format!("the folder of {} is not there", shown(name)), expected);

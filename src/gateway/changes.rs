@@ -29,7 +29,6 @@ pub(super) fn between(before: &Gateway, now: &Gateway) -> String {
         ("sessions", old.session_keys != new.session_keys),
         ("limits", old.limits != new.limits),
         ("timeouts", old.timeouts != new.timeouts),
-        ("admin", old.admin != new.admin),
         ("audit", old.audit != new.audit),
         ("drain", old.drain != new.drain),
         // Its file with roots may have changed alone.

@@ -186,13 +186,16 @@ impl Serving {
         let before = self.current();
         stays_reachable(&settings, &before)?;
         let now = before.settings();
-        for (key, differs) in [("listen", settings.listen != now.listen), ("threads", settings.threads != now.threads)]
-        {
+        for (key, differs) in [
+            ("listen", settings.listen != now.listen),
+            ("admin.listen", settings.admin != now.admin),
+            ("threads", settings.threads != now.threads),
+        ] {
             if differs {
                 tracing::warn!("`{key}` has changed, which needs a restart; the rest of the file is in force without");
             }
         }
-        (settings.listen, settings.threads) = (now.listen, now.threads);
+        (settings.listen, settings.admin, settings.threads) = (now.listen, now.admin, now.threads);
         self.renew(settings)?;
         Ok(changes::between(&before, &self.current()))
     }

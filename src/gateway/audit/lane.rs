@@ -12,7 +12,8 @@ use tokio::sync::Notify;
 
 use super::output::Output;
 
-/// The way to one output. When it is dropped, what waits is still written, and the thread ends.
+/// The way to one output. When it is dropped, what waits is still written, or counted as dropped and said in the
+/// log where it cannot be, and the thread ends.
 pub struct Lane {
     shared: Arc<Shared>,
     /// The file it goes to; `None` for a stream.
@@ -190,6 +191,15 @@ impl Shared {
                     }
                     fails = true;
                     if !self.pause() {
+                        let lost = self.state().lines.len() as u64;
+                        self.dropped.fetch_add(lost, Ordering::Relaxed);
+                        if self.logs {
+                            tracing::error!(
+                                output = self.output,
+                                lost,
+                                "audit records were never written: their output went"
+                            );
+                        }
                         return;
                     }
                 }

@@ -8,6 +8,7 @@ use prometheus::{IntCounterVec, IntGaugeVec};
 use super::{Metrics, New, process, table};
 use crate::gateway::Gateway;
 use crate::gateway::reload::Reloads;
+use crate::gateway::telemetry::Telemetry;
 use crate::token::clock;
 
 /// Set anew each time. What is not there any more (an issuer that the file has lost) is then gone here, too.
@@ -90,7 +91,14 @@ impl Metrics {
         to.gauge(&table::CONNECTIONS_MAX, &[], gateway.limits.connections_max);
         to.gauge(&table::BODIES, &[], gateway.bodies.in_use());
         to.gauge(&table::BODIES_MAX, &[], gateway.limits.bodies_in_flight_bytes_max);
-        for output in gateway.audit.stats().outputs {
+        let audit = gateway.audit.stats();
+        to.counter(&table::AUDIT_UNRECORDED, &[], audit.unrecorded);
+        if let Some(spans) = gateway.telemetry().map(Telemetry::counts) {
+            to.counter(&table::SPANS, &["delivered"], spans.delivered);
+            to.counter(&table::SPANS, &["dropped"], spans.dropped);
+            to.counter(&table::SPANS, &["lost"], spans.lost);
+        }
+        for output in audit.outputs {
             to.gauge(&table::AUDIT_QUEUE, &[output.output], output.queued);
             to.counter(&table::AUDIT_RECORDS, &[output.output, "written"], output.written);
             to.counter(&table::AUDIT_RECORDS, &[output.output, "lost"], output.dropped);
@@ -126,8 +134,15 @@ fn since_1970(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-const COUNTERS: [&table::Metric; 5] =
-    [&table::CACHE_HITS, &table::CACHE_MISSES, &table::KEY_FETCHES, &table::AUDIT_RECORDS, &table::RELOADS];
+const COUNTERS: [&table::Metric; 7] = [
+    &table::CACHE_HITS,
+    &table::CACHE_MISSES,
+    &table::KEY_FETCHES,
+    &table::AUDIT_RECORDS,
+    &table::AUDIT_UNRECORDED,
+    &table::SPANS,
+    &table::RELOADS,
+];
 
 const GAUGES: [&table::Metric; 18] = [
     &table::CONNECTIONS_MAX,

@@ -106,6 +106,10 @@ metrics! {
         "What /readyz says: 1 for 200");
     AUDIT_RECORDS: counter("gatepost_audit_records_total", &["output", "outcome"],
         "Audit records by what became of them: written or lost");
+    AUDIT_UNRECORDED: counter("gatepost_audit_unrecorded_requests_total", &[],
+        "Requests that were answered with 503 and left no record, since none could be kept");
+    SPANS: counter("gatepost_spans_total", &["outcome"],
+        "Spans by what became of them, since traces are sent: delivered, dropped (the queue was full), lost (not taken)");
     AUDIT_QUEUE: gauge("gatepost_audit_queue_records", &["output"],
         "Audit records that wait to be written");
     AUDIT_QUEUE_MAX: gauge("gatepost_audit_queue_max_records", &[],
