@@ -114,7 +114,16 @@ where
 /// Those who wait to be accepted; then nobody can connect any more.
 fn waiting(listener: TcpListener) -> Vec<(TcpStream, SocketAddr)> {
     let Ok(listener) = listener.into_std() else { return Vec::new() };
-    let accepted = std::iter::from_fn(|| listener.accept().ok()).take(QUEUE_MAX as usize);
+    let next = || {
+        loop {
+            match listener.accept() {
+                // That client left; the next one may be there.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                accepted => return accepted.ok(),
+            }
+        }
+    };
+    let accepted = std::iter::from_fn(next).take(QUEUE_MAX as usize);
     let stream = |(tcp, address): (std::net::TcpStream, _)| {
         tcp.set_nonblocking(true).and_then(|()| TcpStream::from_std(tcp)).ok().map(|tcp| (tcp, address))
     };

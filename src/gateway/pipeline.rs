@@ -19,7 +19,7 @@ use super::serving::Around;
 use super::stage::{Head, Routed};
 use super::trail::{End, Trail};
 use super::{Gateway, cors, respond, stream};
-use crate::rejection::{Failure, Level, Rejection};
+use crate::rejection::{Failure, Level, Rejection, TokenFault};
 
 /// What a request is for. Only `Mcp` leads to a server, and there is no way round its stages.
 enum Surface {
@@ -91,7 +91,7 @@ impl Gateway {
             Surface::Mcp(route, part, authority) => {
                 let query = parts.uri.query().filter(|_| part == Part::Messages).map(ToOwned::to_owned);
                 let head = Head { method: parts.method, headers: parts.headers, peer, authority, part, query };
-                match self.mcp(Routed { route, head, body }, &mut trail).await {
+                match self.mcp(Routed { route, head, body }, &mut trail, around).await {
                     Ok(mut answer) => {
                         cors::expose(answer.response.headers_mut(), reply.origin);
                         stream::audited(answer, trail, around)
@@ -103,7 +103,7 @@ impl Gateway {
     }
 
     /// The stages of a request to an MCP endpoint.
-    async fn mcp(&self, routed: Routed, trail: &mut Trail) -> Result<Answer, Rejection> {
+    async fn mcp(&self, routed: Routed, trail: &mut Trail, around: &Around) -> Result<Answer, Rejection> {
         trail.route(&routed.route.name);
         let Some(under_way) = self.taken.requests.begin(self.limits.requests_max) else {
             respond::drain(routed.body, &routed.head.headers);
@@ -111,6 +111,10 @@ impl Gateway {
         };
         let authenticated = routed.authenticate(self, trail).await?; // the token leaves the headers
         let inspected = authenticated.inspect(self, trail).await?; // the body is read once
+        // A body may take its time: what was taken out of the file meanwhile decides nothing any more.
+        if !around.serves(&inspected.route, inspected.principal.issuer()) {
+            return Err(Rejection::from(Failure::InvalidToken(TokenFault::Issuer)).answering(&inspected.asked));
+        }
         let authorized = inspected.authorize(trail)?; // pure
         let forwarded = authorized.forward(self, trail).await?;
         let mut answer = forwarded.filter(self, trail).await?;

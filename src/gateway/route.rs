@@ -139,6 +139,10 @@ impl Table {
                     && now.transport == route.transport
                     && now.recipient.resource == route.recipient.resource
                     && now.recipient.issuers.contains(issuer)
+                    // The address that its first event named is that server's own.
+                    && (now.transport == Transport::StreamableHttp
+                        || now.upstream_settings.authority == route.upstream_settings.authority
+                            && now.upstream_settings.path == route.upstream_settings.path)
             }
             Some(Endpoint::Mcp(_, Part::Messages) | Endpoint::ResourceMetadata(..) | Endpoint::ServerMetadata(_))
             | None => false,

@@ -216,6 +216,11 @@ impl Around {
         gateway.handle(request, peer, self).await
     }
 
+    /// Whether `route` still stands in the file, and serves tokens of `issuer`.
+    pub(super) fn serves(&self, route: &Route, issuer: &Issuer) -> bool {
+        self.current.borrow().table.serves_on(route, issuer)
+    }
+
     /// Waits until the generation in force has no place for a stream that `route` opened for a token of `issuer`.
     pub(super) async fn gone(&self, route: &Route, issuer: &Issuer) {
         let mut current = self.current.clone();

@@ -104,6 +104,21 @@ async fn what_is_under_way_keeps_the_file_it_began_with() {
     world.finish().await;
 }
 
+#[tokio::test]
+async fn what_is_not_decided_yet_when_its_route_goes_is_refused() {
+    let mut world = World::standard().await;
+    let token = world.token("mcp tools:read");
+    let held = world.client.tool(PATH, "get_x").token(&token).send_all_but(5).await;
+    world.client.tool(PATH, "delete_everything").token(&token).send().await.refused(403, "not_permitted");
+    assert_eq!(world.reload(&file("").replace("path: /mcp", "path: /elsewhere")).await, Ok(()));
+    held.finish().await.refused(401, "invalid_token");
+    assert_eq!(world.mcp.arrived(), 0);
+    for _ in 0..2 {
+        world.record().await;
+    }
+    world.finish().await;
+}
+
 /// A stream that the client opens with GET, on the route at `path`.
 async fn listen(world: &World, path: &str, token: &str) -> crate::support::client::Opened {
     let (answer, control) = Answer::stream();
