@@ -46,6 +46,23 @@ async fn an_issuer_that_is_as_it_was_keeps_everything_and_a_changed_one_nothing(
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_read_of_a_token_under_other_settings_does_not_count() {
+    let signer = Signer::es256("k");
+    let world = World::with_keys(&[&signer]);
+    let token = |jti: &str| signer.token(&json!({}), &json!({"jti": jti, "scope": "old", "roles": "new"}));
+    let scopes = async |validator: &Validator, jti: &str| {
+        let principal = validator.validate(access_token(&token(jti)), &world.recipient).await;
+        principal.map(|principal| principal.scopes().to_string())
+    };
+    assert_eq!(scopes(&world.validator, "first").await, Ok("old".to_owned()));
+    let changed = IssuerSettings { scope_claims: vec![ClaimPath::parse("roles").unwrap()], ..issuer(ISSUER) };
+    let next = world.validator.renewed(vec![changed], 1 << 20).unwrap();
+    // This one waits for the keys, which are the same: so they are there when the first is looked at.
+    assert_eq!(scopes(&next, "second").await, Ok("new".to_owned()));
+    assert_eq!(scopes(&next, "first").await, Ok("new".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_task_of_an_issuer_ends_with_the_last_validator_that_knows_it() {
     let signer = Signer::es256("k");
     let world = World::with_keys(&[&signer]);
