@@ -50,16 +50,17 @@ async fn what_was_read_of_a_token_under_other_settings_does_not_count() {
     let signer = Signer::es256("k");
     let world = World::with_keys(&[&signer]);
     let token = |jti: &str| signer.token(&json!({}), &json!({"jti": jti, "scope": "old", "roles": "new"}));
-    let scopes = async |validator: &Validator, jti: &str| {
-        let principal = validator.validate(access_token(&token(jti)), &world.recipient).await;
+    let (first, second) = (token("first"), token("second"));
+    let scopes = async |validator: &Validator, token: &str| {
+        let principal = validator.validate(access_token(token), &world.recipient).await;
         principal.map(|principal| principal.scopes().to_string())
     };
-    assert_eq!(scopes(&world.validator, "first").await, Ok("old".to_owned()));
+    assert_eq!(scopes(&world.validator, &first).await, Ok("old".to_owned()));
     let changed = IssuerSettings { scope_claims: vec![ClaimPath::parse("roles").unwrap()], ..issuer(ISSUER) };
     let next = world.validator.renewed(vec![changed], 1 << 20).unwrap();
     // This one waits for the keys, which are the same: so they are there when the first is looked at.
-    assert_eq!(scopes(&next, "second").await, Ok("new".to_owned()));
-    assert_eq!(scopes(&next, "first").await, Ok("new".to_owned()));
+    assert_eq!(scopes(&next, &second).await, Ok("new".to_owned()));
+    assert_eq!(scopes(&next, &first).await, Ok("new".to_owned()));
 }
 
 #[tokio::test(start_paused = true)]
