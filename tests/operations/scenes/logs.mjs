@@ -27,6 +27,8 @@ export const logScenes = {
         () => disk.fill(),
         () => disk.empty(),
       );
+      // The last answer may be here before its record is in the file.
+      await sleep(500);
       const records = disk.records();
       t.check(
         'every line is JSON',
