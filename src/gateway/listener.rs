@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use http::{HeaderValue, Request, Response, Version, header};
+use http::{HeaderName, HeaderValue, Request, Response, Version, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -141,6 +141,8 @@ pub struct Terms {
     tls: Option<TlsAcceptor>,
     versions: Versions,
     timeouts: Timeouts,
+    /// What answers of HTTP/1 say of how long their connection may be idle.
+    keep_alive: HeaderValue,
     connections_max: usize,
     connections_per_address_max: usize,
     /// Whose connections are not counted by address: those of proxies are their clients'.
@@ -160,6 +162,7 @@ impl Terms {
         Self {
             tls: tls.map(TlsAcceptor::from),
             versions,
+            keep_alive: keep_alive(timeouts.head),
             timeouts,
             connections_max: limits.connections_max,
             connections_per_address_max: limits.connections_per_address_max,
@@ -241,8 +244,7 @@ where
     }
     let tcp = Unstalled::new(tcp, terms.timeouts.write_stall);
     let Some(acceptor) = &terms.tls else {
-        return http(tcp, Peer { address, tls: false }, &terms.versions.detected, terms.timeouts, shutdown, service)
-            .await;
+        return http(tcp, Peer { address, tls: false }, &terms.versions.detected, &terms, shutdown, service).await;
     };
     let tls = tokio::select! {
         () = shutdown.requested() => return,
@@ -253,7 +255,7 @@ where
     };
     let version =
         if tls.get_ref().1.alpn_protocol() == Some(b"h2") { &terms.versions.http2 } else { &terms.versions.http1 };
-    http(tls, Peer { address, tls: true }, version, terms.timeouts, shutdown, service).await;
+    http(tls, Peer { address, tls: true }, version, &terms, shutdown, service).await;
 }
 
 /// What is sent must be acknowledged within this time. A client that vanished without a word acknowledges nothing; the
@@ -274,7 +276,7 @@ async fn http<IO, S, F>(
     io: IO,
     peer: Peer,
     version: &auto::Builder<TokioExecutor>,
-    timeouts: Timeouts,
+    terms: &Terms,
     shutdown: Shutdown,
     service: S,
 ) where
@@ -282,16 +284,23 @@ async fn http<IO, S, F>(
     S: Fn(Request<Incoming>, Peer) -> F,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
+    let timeouts = &terms.timeouts;
+    let keep_alive = terms.keep_alive.clone();
     let exchanges = Exchanges::new();
     let (begun, draining) = (exchanges.clone(), shutdown.clone());
     let service = service_fn(move |request: Request<Incoming>| {
         let http2 = request.version() == Version::HTTP_2;
         let exchange = begun.begin(http2);
-        let (answer, draining) = (service(request, peer), draining.clone());
+        let (answer, draining, keep_alive) = (service(request, peer), draining.clone(), keep_alive.clone());
         async move {
             let mut answer = answer.await.map(|body| exchange.answer(body));
-            if draining.is_draining() && !http2 {
-                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            if !http2 {
+                let headers = answer.headers_mut();
+                if draining.is_draining() {
+                    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+                } else if !headers.contains_key(header::CONNECTION) {
+                    headers.insert(KEEP_ALIVE, keep_alive);
+                }
             }
             Ok::<_, Infallible>(answer)
         }
@@ -333,6 +342,13 @@ async fn http<IO, S, F>(
             },
         }
     }
+}
+
+/// A client that keeps to it never sends on a connection that is just being closed: a call that is lost so cannot be sent
+/// again, since nobody knows whether it was begun.
+fn keep_alive(idle_max: Duration) -> HeaderValue {
+    let told = idle_max.saturating_sub(KEEP_ALIVE_MARGIN).as_secs().max(1);
+    HeaderValue::try_from(format!("timeout={told}")).unwrap_or(HeaderValue::from_static("timeout=1"))
 }
 
 /// Waits until a connection of HTTP/2 can be told that the gateway drains: before its first request hyper would just close it.
@@ -380,6 +396,10 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
+/// For how long the client may leave its connection idle (RFC 2068 §19.7.1.1).
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+/// An idle connection is closed so much later than its client is told.
+const KEEP_ALIVE_MARGIN: Duration = Duration::from_secs(2);
 /// Clients that wait to be accepted; the kernel has a limit of its own (`net.core.somaxconn`, 4096).
 const QUEUE_MAX: u32 = 4096;
 /// More is as good as for ever, and would overflow the clock.
