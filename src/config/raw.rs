@@ -156,7 +156,7 @@ pub(super) struct Keys {
 #[serde(deny_unknown_fields)]
 pub(super) struct Route {
     /// The word for this route in logs, metrics, metadata (`resource_name`) and `{route}`: letters, digits, `-`, `_`
-    /// and `.`, 64 at most.
+    /// and `.`, 64 at most; not `none`.
     pub(super) name: String,
     /// The exact path of the MCP endpoint on `public_url`.
     pub(super) path: String,
