@@ -5,9 +5,11 @@ mod logs;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -186,10 +188,7 @@ fn unusable(path: &Path, error: &str) -> ExitCode {
 }
 
 fn serve(path: &Path, settings: Settings, files: Vec<Watched>) -> ExitCode {
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    if let Some(threads) = settings.threads {
-        runtime.worker_threads(threads);
-    }
+    let mut runtime = runtime(settings.threads);
     let (listen, admin, summary, warnings) =
         (settings.listen, settings.admin, summary(path, &settings), warnings(&settings));
     let audit = settings.audit.clone();
@@ -262,6 +261,19 @@ fn reload_on_change(path: &Path, files: Vec<Watched>, serving: Arc<Serving>) -> 
         tokio::join!(asking, reloading);
     });
     Ok(task.abort_handle())
+}
+
+/// One for so many threads; with one alone, nothing is handed from thread to thread.
+fn runtime(threads: Option<usize>) -> tokio::runtime::Builder {
+    let threads = threads.or_else(|| available_parallelism().ok().map(NonZero::get));
+    if threads == Some(1) {
+        return tokio::runtime::Builder::new_current_thread();
+    }
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if let Some(threads) = threads {
+        runtime.worker_threads(threads);
+    }
+    runtime
 }
 
 /// Serves until SIGTERM or SIGINT, and then as `drain` says; a second signal ends it at once. Operators are answered to the last.
