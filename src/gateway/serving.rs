@@ -158,7 +158,8 @@ impl Serving {
         let service = move |request: Request<Incoming>, peer: Peer| {
             let _counted = &open;
             let around = around.clone();
-            async move { around.answer(request, peer).await }
+            // What it keeps in mind is large, and would be moved several times on its way into the connection.
+            Box::pin(async move { around.answer(request, peer).await })
         };
         listener::serve(listener, terms, shutdown, service).await;
     }

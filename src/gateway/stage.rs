@@ -62,7 +62,7 @@ use crate::mcp::revision::Revision;
 use crate::oauth::bearer::{AccessToken, BearerFault};
 use crate::policy::Permit;
 use crate::rejection::{Failure, Rejection, TokenFault};
-use crate::token::{self, Principal, TokenError};
+use crate::token::{Presented, Principal, TokenError};
 
 /// The head of a request to an MCP endpoint.
 #[derive(Debug)]
@@ -180,7 +180,8 @@ impl Routed {
                 BearerFault::Invalid => Failure::InvalidRequest,
                 BearerFault::TooLong => Failure::InvalidToken(TokenFault::Malformed),
             })?;
-        trail.token(token::digest_prefix(&token));
+        let token = Presented::from(token);
+        trail.token(token.digest_prefix());
         gateway.tokens.validate(token, &self.route.recipient).await.map_err(|error| match error {
             TokenError::Invalid(fault) => Failure::InvalidToken(fault),
             TokenError::KeysUnavailable { retry_after_secs } => Failure::KeysUnavailable { retry_after_secs },

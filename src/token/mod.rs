@@ -134,11 +134,26 @@ pub struct Fetched {
 #[derive(Debug, Clone)]
 pub struct FetchError(pub String);
 
-/// The first 16 hexadecimal digits of the SHA-256 of a token: which token it was, for who has it, and nothing for others.
-#[must_use]
-pub fn digest_prefix(token: &AccessToken) -> String {
-    let digest = cache::token_digest(token.as_str());
-    format!("{:016x}", digest.iter().take(8).fold(0_u64, |prefix, byte| prefix << 8 | u64::from(*byte)))
+/// An access token, and its digest, which is made once.
+#[derive(Debug)]
+pub struct Presented {
+    token: AccessToken,
+    digest: cache::TokenDigest,
+}
+
+impl From<AccessToken> for Presented {
+    fn from(token: AccessToken) -> Self {
+        Self { digest: cache::token_digest(token.as_str()), token }
+    }
+}
+
+impl Presented {
+    /// The first 16 hexadecimal digits of the SHA-256 of the token: which token it was, for who has it, and nothing for
+    /// others.
+    #[must_use]
+    pub fn digest_prefix(&self) -> String {
+        format!("{:016x}", self.digest.iter().take(8).fold(0_u64, |prefix, byte| prefix << 8 | u64::from(*byte)))
+    }
 }
 
 /// Validates access tokens. The background tasks of its issuers end with the last validator that knows them.
@@ -206,8 +221,8 @@ impl Validator {
     }
 
     /// The principal that `token` stands for on a route that asks for `recipient`.
-    pub async fn validate(&self, token: AccessToken, recipient: &Recipient) -> Result<Principal, TokenError> {
-        let digest = cache::token_digest(token.as_str());
+    pub async fn validate(&self, token: impl Into<Presented>, recipient: &Recipient) -> Result<Principal, TokenError> {
+        let Presented { token, digest } = token.into();
         let cached = self.cached(&digest);
         self.cache.looked(cached.is_some());
         if let Some((verdict, issuer)) = cached {

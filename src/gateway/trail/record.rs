@@ -178,7 +178,7 @@ impl Record {
     /// The record as one line without its end.
     pub(super) fn to_line(&self) -> Vec<u8> {
         // A record of strings and numbers always serializes; were it not to, an empty line would show it.
-        escaped(&serde_json::to_string(self).unwrap_or_default()).into_bytes()
+        escaped(serde_json::to_string(self).unwrap_or_default()).into_bytes()
     }
 }
 
@@ -196,7 +196,11 @@ impl Arguments {
 
 /// JSON leaves DEL, the C1 controls, and the characters that break or turn round a line as they are: on the terminal of who
 /// reads the log, U+009B moves the cursor and U+202E reverses the text. They can stand only within strings.
-fn escaped(json: &str) -> String {
+fn escaped(json: String) -> String {
+    // serde has escaped what comes before.
+    if json.bytes().all(|byte| byte < 0x7f) {
+        return json;
+    }
     let mut out = String::with_capacity(json.len());
     for char in json.chars() {
         match char {
@@ -213,6 +217,9 @@ fn escaped(json: &str) -> String {
 
 /// The beginning of a text of a client's.
 pub(in crate::gateway) fn cut(text: &str) -> String {
+    if text.len() <= TEXT_CHARS_MAX {
+        return text.to_owned();
+    }
     text.chars().take(TEXT_CHARS_MAX).collect()
 }
 
