@@ -1,5 +1,6 @@
-//! The files that the project ships and the files that it must refuse. Every example in `config/` loads and decides as
-//! its comments say; every file in `tests/broken/` is refused with exactly the message beside it.
+//! The files that the project ships and the files that it must refuse. Every example in `config/`, and every one within a
+//! document in `docs/`, loads; those with rules of their own decide as their comments say. Every file in `tests/broken/` is
+//! refused with exactly the message beside it.
 
 #![expect(
     clippy::expect_used,
@@ -28,6 +29,11 @@ fn files(folder: &str, ending: &str) -> BTreeMap<String, PathBuf> {
         .collect()
 }
 
+/// The names of such files, without the ending.
+fn stems(folder: &str, ending: &str) -> Vec<String> {
+    files(folder, ending).into_keys().map(|name| name.trim_end_matches(ending).to_owned()).collect()
+}
+
 fn example(name: &str) -> Settings {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config").join(name);
     config::load(&path).unwrap_or_else(|errors| panic!("{errors}"))
@@ -49,6 +55,35 @@ fn every_example_loads() {
         "per-tool-scopes.yaml",
     ];
     assert_eq!(names, expect);
+}
+
+#[test]
+fn every_issuer_has_a_page_and_an_example_that_loads() {
+    let call = Operation::CallTool("get_issue".to_owned());
+    for name in files("config/issuers", "yaml").keys() {
+        let settings = example(&format!("issuers/{name}"));
+        let open = settings.routes.iter().find(|route| route.policy.decide(&ScopeSet::default(), &call).is_ok());
+        assert!(open.is_none(), "{name}: a caller without any scope may call a tool");
+    }
+    let pages = stems("docs/issuers", "md").into_iter().filter(|page| page != "README.").collect::<Vec<_>>();
+    assert_eq!(pages, stems("config/issuers", "yaml"));
+    assert!(pages.len() >= 7);
+}
+
+#[test]
+fn every_file_within_a_document_loads() {
+    let mut loaded = 0;
+    for (name, path) in ["docs/issuers", "docs/migration"].into_iter().flat_map(|folder| files(folder, "md")) {
+        let text = fs::read_to_string(&path).expect("readable");
+        for block in text.split("```yaml\n# gatepost.yaml\n").skip(1) {
+            let (file, _) = block.split_once("```").expect("the end of the block");
+            if let Err(errors) = config::parse(file, &name, Path::new("")) {
+                panic!("{errors}");
+            }
+            loaded += 1;
+        }
+    }
+    assert_eq!(loaded, 2);
 }
 
 #[test]

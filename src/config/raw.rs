@@ -156,7 +156,7 @@ pub(super) struct Keys {
 #[serde(deny_unknown_fields)]
 pub(super) struct Route {
     /// The word for this route in logs, metrics, metadata (`resource_name`) and `{route}`: letters, digits, `-`, `_`
-    /// and `.`, 64 at most.
+    /// and `.`, 64 at most; not `none`.
     pub(super) name: String,
     /// The exact path of the MCP endpoint on `public_url`.
     pub(super) path: String,
@@ -452,6 +452,9 @@ pub(super) struct Timeouts {
     pub(super) handshake_secs: Option<u64>,
     /// Until the head of a request is there, also on a connection that says nothing, in seconds. Default: `10`.
     pub(super) head_secs: Option<u64>,
+    /// A connection on which nothing goes on, after its first request. Longer than what stands in front keeps its own idle
+    /// (nginx and many load balancers: 60), or one may be closed with a call on its way. Default: `75`.
+    pub(super) idle_secs: Option<u64>,
     /// Until the body of a request is there, in seconds. Default: `30`.
     pub(super) body_secs: Option<u64>,
     /// How long a client may read nothing of what is written to it, in seconds. Default: `30`.

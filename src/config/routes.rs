@@ -188,6 +188,9 @@ fn route_name(text: &str) -> Result<Arc<str>, &'static str> {
     if text.is_empty() || text.len() > 64 || !is_word {
         return Err("1 to 64 letters, digits, `-`, `_` and `.`");
     }
+    if text == "none" {
+        return Err("another word: metrics say `none` of requests that reach no route");
+    }
     Ok(text.into())
 }
 

@@ -139,7 +139,7 @@ fn the_documented_defaults_are_those_of_the_types() {
             default = None;
         }
     }
-    assert_eq!(compared, 28);
+    assert_eq!(compared, 29);
 }
 
 #[test]

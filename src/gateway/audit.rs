@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use aws_lc_rs::hmac;
 
-use self::lane::{Bound, Lane, LaneStats};
+use self::lane::{Bound, Lane, LaneStats, Lanes};
 use self::output::Output;
 use super::settings::{AuditSettings, AuditTo, OnStall};
 use crate::rejection::Failure;
@@ -23,7 +23,7 @@ use crate::rejection::Failure;
 /// The way to the audit log. Cheap to clone.
 #[derive(Clone)]
 pub struct AuditSink {
-    lanes: Arc<[Arc<Lane>]>,
+    lanes: Arc<[Lane]>,
     process: Arc<Process>,
     words: Arc<Words>,
 }
@@ -37,6 +37,8 @@ struct Process {
     key: [u8; 32],
     /// Requests that were refused because no record of them could be kept.
     unrecorded: AtomicU64,
+    /// Every way to an output, also of files that are no longer in force.
+    lanes: Lanes,
 }
 
 /// What the file says of records.
@@ -59,18 +61,18 @@ pub struct AuditStats {
 impl AuditSink {
     /// A sink that writes to `writer` alone, whatever the file says of outputs.
     pub fn start(writer: impl Write + Send + 'static) -> Result<Self, String> {
-        Self::new(vec![Arc::new(Lane::start("stdout", Output::stream(writer), true)?)])
+        Self::new(|lanes| Ok(vec![lanes.add(Lane::start("stdout", Output::stream(writer), true))?]))
     }
 
     /// A sink that writes to where the file says.
     pub fn open(settings: &AuditSettings) -> Result<Self, String> {
-        Ok(Self::new(lanes(&settings.to, &[])?)?.with_settings(settings))
+        Ok(Self::new(|lanes| to(&settings.to, lanes))?.with_settings(settings))
     }
 
-    /// The same sink with the outputs of another file: those that it has already are kept, with what waits for them. What is
-    /// written to the others ends when the last request that began with them has.
+    /// The same sink with the outputs of another file: those that are open already are kept, with what waits for them. The
+    /// others close when the last request that began with them has ended, and all of theirs is written.
     pub fn with_outputs(&self, settings: &AuditSettings) -> Result<Self, String> {
-        let lanes = lanes(&settings.to, &self.lanes)?.into();
+        let lanes = to(&settings.to, &self.process.lanes)?.into();
         Ok(Self { lanes, ..self.clone() }.with_settings(settings))
     }
 
@@ -81,7 +83,7 @@ impl AuditSink {
         Self { words, ..self }
     }
 
-    fn new(lanes: Vec<Arc<Lane>>) -> Result<Self, String> {
+    fn new(open: impl FnOnce(&Lanes) -> Result<Vec<Lane>, String>) -> Result<Self, String> {
         let mut random = [0_u8; 6 + 32];
         aws_lc_rs::rand::fill(&mut random).map_err(|_| "the system gives no random bytes".to_owned())?;
         let [p0, p1, p2, p3, p4, p5, key @ ..] = random;
@@ -90,7 +92,9 @@ impl AuditSink {
             next: AtomicU64::new(0),
             key,
             unrecorded: AtomicU64::new(0),
+            lanes: Lanes::default(),
         };
+        let lanes = open(&process.lanes)?;
         let words = Words::of(&AuditSettings::default(), &process.key);
         Ok(Self { lanes: lanes.into(), process: Arc::new(process), words: Arc::new(words) })
     }
@@ -142,23 +146,20 @@ impl AuditSink {
 
     /// Opens files again by their names: they were renamed.
     pub fn reopen(&self) {
-        self.lanes.iter().for_each(|lane| lane.reopen());
+        self.process.lanes.reopen();
     }
 
     /// What has become of the records so far.
     #[must_use]
     pub fn stats(&self) -> AuditStats {
-        let outputs = self.lanes.iter().map(|lane| lane.stats()).collect();
+        let outputs = self.process.lanes.stats();
         AuditStats { outputs, unrecorded: self.process.unrecorded.load(Ordering::Relaxed) }
     }
 
     /// Waits until all that was queued is written, two seconds at most.
     pub fn flush(&self) {
-        for lane in self.lanes.iter() {
-            let left = lane.flush(FLUSH_WAIT / u32::try_from(self.lanes.len()).unwrap_or(1));
-            if left > 0 {
-                tracing::error!(output = lane.stats().output, left, "the last audit records could not be written");
-            }
+        for (output, left) in self.process.lanes.flush(FLUSH_WAIT) {
+            tracing::error!(output, left, "the last audit records could not be written");
         }
     }
 
@@ -186,21 +187,26 @@ impl fmt::Debug for AuditSink {
     }
 }
 
-/// The outputs that `to` names, those of `open` that are the same among them.
-fn lanes(to: &AuditTo, open: &[Arc<Lane>]) -> Result<Vec<Arc<Lane>>, String> {
-    let kept = |path: Option<&Path>| open.iter().find(|lane| lane.path() == path).map(|lane| Ok(Arc::clone(lane)));
+/// The outputs that the file names, those that are open already among them.
+fn to(to: &AuditTo, open: &Lanes) -> Result<Vec<Lane>, String> {
     let stdout = || {
-        kept(None).unwrap_or_else(|| {
-            let output = Output::descriptor(&io::stdout()).map_err(|error| format!("standard output: {error}"))?;
-            Lane::start("stdout", output, true).map(Arc::new)
-        })
+        open.to(None).map_or_else(
+            || {
+                let output = Output::descriptor(&io::stdout()).map_err(|error| format!("standard output: {error}"))?;
+                open.add(Lane::start("stdout", output, true))
+            },
+            Ok,
+        )
     };
     let file = |path: &Path| {
-        kept(Some(path)).unwrap_or_else(|| {
-            let output = Output::file(path)
-                .map_err(|error| format!("audit.file: {} cannot be appended to: {error}", path.display()))?;
-            Lane::start("file", output, true).map(Arc::new)
-        })
+        open.to(Some(path)).map_or_else(
+            || {
+                let output = Output::file(path)
+                    .map_err(|error| format!("audit.file: {} cannot be appended to: {error}", path.display()))?;
+                open.add(Lane::start("file", output, true))
+            },
+            Ok,
+        )
     };
     Ok(match to {
         AuditTo::Stdout => vec![stdout()?],
@@ -224,7 +230,7 @@ const RETRY_SECS: u64 = 5;
 const FLUSH_WAIT: Duration = Duration::from_secs(2);
 
 /// Bytes of records that may wait: the record of a batch may be long.
-const QUEUE_BYTES_MAX: usize = 32 << 20;
+pub(in crate::gateway) const QUEUE_BYTES_MAX: usize = 32 << 20;
 
 #[cfg(test)]
 mod tests;

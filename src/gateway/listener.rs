@@ -1,7 +1,8 @@
 //! Accepts connections and serves HTTP/1.1 and h2 on them, within the limits of the file. Knows nothing of MCP.
 //!
-//! What ends a connection by force: silence for `timeouts.head` (before the first byte, within a request head, between
-//! requests), a client that reads nothing for `timeouts.write_stall`, and a panic of its task, which ends no other.
+//! What ends a connection by force: silence for `timeouts.head` (before the first request, within the head of any), nothing
+//! to do for `timeouts.idle`, a client that reads nothing for `timeouts.write_stall`, and a panic of its task, which ends no
+//! other.
 //! Upgrades and CONNECT tunnels do not exist here.
 
 mod exchange;
@@ -15,10 +16,9 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use http::{HeaderValue, Request, Response, Version, header};
+use http::{HeaderName, HeaderValue, Request, Response, Version, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -36,7 +36,7 @@ use super::body::Body;
 use super::places::{Place, Places};
 use super::settings::{Limits, Timeouts};
 use super::shutdown::Shutdown;
-use exchange::{Exchanges, State};
+use exchange::{Exchanges, State, Times};
 use heard::Heard;
 use stall::Unstalled;
 
@@ -141,6 +141,8 @@ pub struct Terms {
     tls: Option<TlsAcceptor>,
     versions: Versions,
     timeouts: Timeouts,
+    /// What answers of HTTP/1 say of how long their connection may be idle.
+    keep_alive: HeaderValue,
     connections_max: usize,
     connections_per_address_max: usize,
     /// Whose connections are not counted by address: those of proxies are their clients'.
@@ -153,13 +155,15 @@ impl Terms {
     pub fn new(tls: Option<Arc<ServerConfig>>, limits: &Limits, timeouts: Timeouts) -> Self {
         let timeouts = Timeouts {
             head: timeouts.head.min(TIMEOUT_MAX),
+            idle: timeouts.idle.min(TIMEOUT_MAX),
             write_stall: timeouts.write_stall.min(TIMEOUT_MAX),
             ..timeouts
         };
-        let versions = Versions::new(limits, &timeouts);
+        let versions = Versions::new(limits);
         Self {
             tls: tls.map(TlsAcceptor::from),
             versions,
+            keep_alive: keep_alive(timeouts.idle),
             timeouts,
             connections_max: limits.connections_max,
             connections_per_address_max: limits.connections_per_address_max,
@@ -200,12 +204,12 @@ struct Versions {
 }
 
 impl Versions {
-    fn new(limits: &Limits, timeouts: &Timeouts) -> Self {
+    fn new(limits: &Limits) -> Self {
         let mut builder = auto::Builder::new(TokioExecutor::new());
         builder
             .http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(timeouts.head)
+            // What it would bound is the silence between requests, too, for which there is a time of its own.
+            .header_read_timeout(None)
             .max_buf_size(limits.head_bytes_max.max(H1_HEAD_BYTES_MIN))
             // A client that closes is gone: the request that waits for an answer is then dropped, and with it its upstream.
             .half_close(false);
@@ -241,8 +245,7 @@ where
     }
     let tcp = Unstalled::new(tcp, terms.timeouts.write_stall);
     let Some(acceptor) = &terms.tls else {
-        return http(tcp, Peer { address, tls: false }, &terms.versions.detected, terms.timeouts, shutdown, service)
-            .await;
+        return http(tcp, Peer { address, tls: false }, &terms.versions.detected, &terms, shutdown, service).await;
     };
     let tls = tokio::select! {
         () = shutdown.requested() => return,
@@ -253,7 +256,7 @@ where
     };
     let version =
         if tls.get_ref().1.alpn_protocol() == Some(b"h2") { &terms.versions.http2 } else { &terms.versions.http1 };
-    http(tls, Peer { address, tls: true }, version, terms.timeouts, shutdown, service).await;
+    http(tls, Peer { address, tls: true }, version, &terms, shutdown, service).await;
 }
 
 /// What is sent must be acknowledged within this time. A client that vanished without a word acknowledges nothing; the
@@ -274,7 +277,7 @@ async fn http<IO, S, F>(
     io: IO,
     peer: Peer,
     version: &auto::Builder<TokioExecutor>,
-    timeouts: Timeouts,
+    terms: &Terms,
     shutdown: Shutdown,
     service: S,
 ) where
@@ -282,26 +285,34 @@ async fn http<IO, S, F>(
     S: Fn(Request<Incoming>, Peer) -> F,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
+    let Timeouts { head, idle, write_stall, .. } = terms.timeouts;
+    let times = Times { head, idle, write_stall };
+    let keep_alive = terms.keep_alive.clone();
     let exchanges = Exchanges::new();
     let (begun, draining) = (exchanges.clone(), shutdown.clone());
     let service = service_fn(move |request: Request<Incoming>| {
         let http2 = request.version() == Version::HTTP_2;
         let exchange = begun.begin(http2);
-        let (answer, draining) = (service(request, peer), draining.clone());
+        let (answer, draining, keep_alive) = (service(request, peer), draining.clone(), keep_alive.clone());
         async move {
             let mut answer = answer.await.map(|body| exchange.answer(body));
-            if draining.is_draining() && !http2 {
-                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            if !http2 {
+                let headers = answer.headers_mut();
+                if draining.is_draining() {
+                    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+                } else if !headers.contains_key(header::CONNECTION) {
+                    headers.insert(KEEP_ALIVE, keep_alive);
+                }
             }
             Ok::<_, Infallible>(answer)
         }
     });
-    let (io, heard) = Heard::new(io);
+    let io = Heard::new(io, exchanges.clone());
     let mut connection = pin!(version.serve_connection(TokioIo::new(io), service));
     let mut ending = false;
-    // hyper bounds a head that has begun. It does not bound the silence before one is known to be h1 or h2, nor an h2
-    // connection without streams, nor an h2 stream whose window stays shut: that is watched here.
-    let mut look_again = Instant::now() + timeouts.head.min(timeouts.write_stall);
+    // hyper bounds neither the silence before a connection is known to be h1 or h2, nor an h2 connection without streams, nor
+    // an h2 stream whose window stays shut, and would bound the head of a request by the time that a connection may be idle.
+    let mut look_again = Instant::now() + head.min(write_stall);
     loop {
         tokio::select! {
             // First of all, so that a request which is there already is seen before anything is ended.
@@ -314,25 +325,32 @@ async fn http<IO, S, F>(
             }
             () = shutdown.requested(), if !ending => {
                 // A request that has begun to come is still answered.
-                if exchanges.is_unused() && !heard.load(Ordering::Relaxed) {
+                if exchanges.is_unheard() {
                     return;
                 }
                 ending = true;
                 connection.as_mut().graceful_shutdown();
             }
-            () = sleep_until(look_again) => match exchanges.state(timeouts.head, timeouts.write_stall) {
+            () = sleep_until(look_again) => match exchanges.state(&times) {
                 State::Busy { until } => look_again = until,
                 // The second time: the client has not read the rest of its answers since the first.
-                State::Silent if ending || exchanges.is_unused() => return,
-                State::Silent => {
+                State::Idle if ending => return,
+                State::Idle => {
                     ending = true;
                     connection.as_mut().graceful_shutdown();
-                    look_again = Instant::now() + timeouts.write_stall;
+                    look_again = Instant::now() + write_stall;
                 }
-                State::Stalled => return,
+                State::Silent | State::Stalled => return,
             },
         }
     }
+}
+
+/// A client that keeps to it never sends on a connection that is just being closed: a call that is lost so cannot be sent
+/// again, since nobody knows whether it was begun.
+fn keep_alive(idle_max: Duration) -> HeaderValue {
+    let told = idle_max.saturating_sub(KEEP_ALIVE_MARGIN).as_secs().max(1);
+    HeaderValue::try_from(format!("timeout={told}")).unwrap_or(HeaderValue::from_static("timeout=1"))
 }
 
 /// Waits until a connection of HTTP/2 can be told that the gateway drains: before its first request hyper would just close it.
@@ -380,6 +398,10 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
+/// For how long the client may leave its connection idle (RFC 2068 §19.7.1.1).
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+/// An idle connection is closed so much later than its client is told.
+const KEEP_ALIVE_MARGIN: Duration = Duration::from_secs(2);
 /// Clients that wait to be accepted; the kernel has a limit of its own (`net.core.somaxconn`, 4096).
 const QUEUE_MAX: u32 = 4096;
 /// More is as good as for ever, and would overflow the clock.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::serving::Serving;
 use super::settings::{Settings, Tls};
@@ -126,7 +126,9 @@ impl Reloads {
 
 impl Serving {
     /// Reads again with `load` whenever it is `asked` to, and when one of `files`, or of those that were read later, has
-    /// changed and then stayed as it is for a moment: nobody reads a file that is being written. Never ends.
+    /// changed and then stayed as it is for a moment: nobody reads a file that is being written. One that cannot be used is
+    /// tried again now and then, and silently while what is wrong is the same: it may not be the file (no descriptors are
+    /// left, a disk does not answer). Never ends.
     pub async fn reload_on_change(
         self: Arc<Self>,
         mut files: Vec<Watched>,
@@ -135,9 +137,11 @@ impl Serving {
     ) {
         let load = Arc::new(load);
         let mut before = files.clone();
+        let mut read_at = Instant::now();
         let mut polls = interval(POLL);
         polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let mut again = false;
             tokio::select! {
                 () = asked.notified() => {}
                 _ = polls.tick() => {
@@ -146,15 +150,18 @@ impl Serving {
                     let now: Vec<Watched> = tokio::task::spawn_blocking(look).await.unwrap_or_else(|_| files.clone());
                     let settled = now == before;
                     before = now;
-                    if !settled || before == files {
+                    again = before == files;
+                    if !settled || (again && !(self.reloads().error().is_some() && read_at.elapsed() >= RETRY)) {
                         continue;
                     }
                 }
             }
             let (serving, load) = (Arc::clone(&self), Arc::clone(&load));
-            match tokio::task::spawn_blocking(move || serving.take(load())).await {
+            read_at = Instant::now();
+            match tokio::task::spawn_blocking(move || serving.attempt(load(), again)).await {
                 Ok(read) => (files, before) = (read.clone(), read),
                 Err(error) => {
+                    self.reloads().note(&Err(format!("this is a bug, please report it: {error}")));
                     tracing::error!(%error, "the file could not be read again: please report this");
                     files.clone_from(&before);
                 }
@@ -165,8 +172,16 @@ impl Serving {
     /// Puts what was read in force, or changes nothing, and says which in the log. Returns the files that were read. Reads
     /// files itself: not for a thread that serves. One call at a time; within a tokio runtime.
     pub fn take(&self, loaded: Loaded) -> Vec<Watched> {
+        self.attempt(loaded, false)
+    }
+
+    /// The same; where it is tried `again`, and nothing has come of it but what is known, nothing is said.
+    fn attempt(&self, loaded: Loaded, again: bool) -> Vec<Watched> {
         let Loaded { settings, warnings, files } = loaded;
         let outcome = settings.and_then(|settings| self.put_in_force(settings));
+        if again && outcome.as_ref().err() == self.reloads().error().as_ref() {
+            return files;
+        }
         self.reloads().note(&outcome);
         match outcome {
             Ok(changes) => {
@@ -225,3 +240,5 @@ fn stays_reachable(settings: &Settings, before: &Gateway) -> Result<(), String> 
 
 /// How often files are looked at. What changed must look the same twice.
 const POLL: Duration = Duration::from_millis(250);
+/// How often one that cannot be used is tried again.
+const RETRY: Duration = Duration::from_secs(5);

@@ -276,6 +276,8 @@ pub struct Timeouts {
     pub handshake: Duration,
     /// Request head, and a connection that says nothing (10 s).
     pub head: Duration,
+    /// A connection on which nothing goes on, after its first request.
+    pub idle: Duration,
     /// Request body, whole (30 s).
     pub body: Duration,
     /// A client that reads nothing of what we write (30 s).
@@ -342,6 +344,7 @@ impl Default for Timeouts {
         Self {
             handshake: Duration::from_secs(10),
             head: Duration::from_secs(10),
+            idle: Duration::from_secs(75),
             body: Duration::from_secs(30),
             write_stall: Duration::from_secs(30),
             keep_alive: Some(Duration::from_secs(15)),

@@ -96,6 +96,18 @@ impl IssuerKeys {
         }
     }
 
+    /// Begins with the keys of `before`, of the same issuer from the same place, which are as old as they are there; so nobody
+    /// waits for the first round, nor for an issuer that is down.
+    pub(super) fn take_over(&self, before: &Self) {
+        let before_state = before.state.borrow();
+        let keys = before_state.keys.as_ref().and_then(|(keys, until)| {
+            let fetched = until.checked_sub(before.stale_max)?;
+            Some((Arc::clone(keys), fetched + self.stale_max))
+        });
+        let metadata = before_state.metadata.clone();
+        self.state.send_modify(|state| (state.keys, state.metadata) = (keys, metadata));
+    }
+
     /// How they stand.
     pub(super) fn standing(&self) -> KeyStanding {
         let (state, now) = (self.state.borrow(), Instant::now());

@@ -177,15 +177,16 @@ impl Validator {
     }
 
     /// A validator of `issuers`. Those that are configured as before keep their keys and the tokens that were verified; so does
-    /// the cache, unless its size is another.
+    /// the cache, unless its size is another. Those of which only something else changed than where their keys come from, and
+    /// which algorithms they are for, begin with the keys that they had.
     pub fn renewed(&self, issuers: Vec<IssuerSettings>, cache_bytes_max: u64) -> Result<Self, String> {
         let runtime = Handle::try_current().map_err(|error| error.to_string())?;
         let mut known = HashMap::new();
         for settings in issuers {
             let name = settings.issuer.as_str().to_owned();
-            let issuer = match self.issuers.get(&name).filter(|before| before.settings == settings) {
-                Some(before) => Arc::clone(before),
-                None => Arc::new(KnownIssuer::start(settings, Arc::clone(&self.fetch), &runtime)?),
+            let issuer = match self.issuers.get(&name) {
+                Some(before) if before.settings == settings => Arc::clone(before),
+                before => Arc::new(KnownIssuer::start(settings, before, Arc::clone(&self.fetch), &runtime)?),
             };
             if known.insert(name.clone(), issuer).is_some() {
                 return Err(format!("issuer {name} twice"));
@@ -292,11 +293,21 @@ impl fmt::Debug for Validator {
 }
 
 impl KnownIssuer {
-    fn start(settings: IssuerSettings, fetch: Arc<dyn Fetch>, runtime: &Handle) -> Result<Self, String> {
+    fn start(
+        settings: IssuerSettings,
+        before: Option<&Arc<Self>>,
+        fetch: Arc<dyn Fetch>,
+        runtime: &Handle,
+    ) -> Result<Self, String> {
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let cooldown = Duration::from_secs(settings.keys_cooldown_secs);
         let stale_max = Duration::from_secs(settings.keys_stale_secs_max);
         let keys = Arc::new(IssuerKeys::new(cooldown, stale_max));
+        if let Some(before) = before
+            && (&before.settings.keys, &before.settings.algorithms) == (&settings.keys, &settings.algorithms)
+        {
+            keys.take_over(&before.keys);
+        }
         let refresher = Refresher::new(settings.clone(), Arc::clone(&keys), fetch)?;
         let refresher = runtime.spawn(refresher.run()).abort_handle();
         Ok(Self { number: NUMBERS.fetch_add(1, Ordering::Relaxed), settings, keys, refresher })

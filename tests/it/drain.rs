@@ -26,6 +26,7 @@ async fn while_it_drains_everybody_is_answered_and_told_to_go() {
     let call = || program.client.tool(PATH, "get_x").token(&token);
     let (reply, idle) = call().send_on(program.client.wire().await).await;
     assert_eq!(reply.passed().header("connection"), None);
+    assert_eq!(reply.header("keep-alive"), Some("timeout=73"), "two seconds less than it may be idle");
     let (streamed, messages) = Answer::stream();
     let (answered, progress) = Answer::stream();
     program.mcp.answer(streamed);
@@ -40,6 +41,7 @@ async fn while_it_drains_everybody_is_answered_and_told_to_go() {
     for wire in [idle, program.client.wire().await] {
         let (reply, mut wire) = program.client.tool(PATH, "get_x").token(&token).send_on(wire).await;
         assert_eq!(reply.passed().header("connection"), Some("close"));
+        assert_eq!(reply.header("keep-alive"), None);
         assert_eq!(within("the end", wire.fill()).await.unwrap(), 0);
     }
     let unused = program.client.wire().await;
@@ -73,6 +75,7 @@ async fn by_h2_goaway_comes_after_the_first_request_and_streams_finish() {
     within("GOAWAY", opened.told_to_go()).await;
     // A new connection is served, and told the same.
     let reply = program.client.tool(PATH, "get_x").token(&token).send_h2().await;
+    assert_eq!(reply.header("keep-alive"), None);
     assert_eq!((reply.status, reply.end), (200, End::Clean));
     let mut second = program.client.tool(PATH, "get_x").token(&token).open_h2().await;
     within("GOAWAY", second.told_to_go()).await;

@@ -205,11 +205,16 @@ async fn what_a_reload_does_not_concern_lives_on() {
     assert_eq!(world.reload(&other).await, Ok(()));
     world.client.tool(PATH, "get_x").token(&token).send().await.passed();
     assert_eq!(world.mcp.connections(), connections + 1);
-    // An issuer that is configured otherwise is another one: its keys are fetched, and its verdicts made, anew.
-    let strict = two_routes().replace("  - issuer: {issuer}\n", "  - issuer: {issuer}\n    leeway_secs: 5\n");
-    assert_eq!(world.reload(&strict).await, Ok(()));
+    // One that is configured otherwise is another one, and its verdicts are made anew, with the keys that it had.
+    let issuer =
+        |key: &str| two_routes().replace("  - issuer: {issuer}\n", &format!("  - issuer: {{issuer}}\n    {key}\n"));
+    world.mcp.permit(1);
+    assert_eq!(world.reload(&issuer("leeway_secs: 5")).await, Ok(()));
+    world.client.tool(PATH, "get_x").token(&token).send().await.passed();
+    // Which keys are usable depends on the algorithms.
+    assert_eq!(world.reload(&issuer("algorithms: [ES256, RS256, EdDSA]")).await, Ok(()));
     let reply = world.client.tool(PATH, "get_x").token(&token).send().await;
-    for _ in 0..3 {
+    for _ in 0..4 {
         world.record().await;
     }
     world.refused(&reply, 503, "keys_unavailable").await;
@@ -344,6 +349,24 @@ async fn sighup_and_a_file_that_changed_have_it_read_once() {
     let sent = program.client.sent();
     let (code, audit) = program.ended().await;
     assert_eq!((code, audit.len()), (Some(0), sent));
+}
+
+#[tokio::test]
+async fn what_was_wrong_beside_the_file_is_tried_again_until_it_is_mended() {
+    let at_once = format!("{}drain: {{delay_secs: 0}}\n", file(""));
+    let mut program = Program::start(&at_once).await;
+    let (folder, link) = (program.path.with_extension("audit"), program.path.with_extension("link"));
+    symlink(folder.join("log"), &link).unwrap();
+    program.write(&format!("{at_once}audit: {{sink: file, file: {}}}\n", link.display()));
+    assert!(program.logged("cannot be appended to").await.contains("ERROR"));
+    std::fs::create_dir(&folder).unwrap();
+    assert!(program.logged("read again").await.contains("INFO"));
+    let unlooked = program.logs();
+    assert!(!unlooked.iter().any(|line| line.contains("ERROR")), "said once: {unlooked:?}");
+    std::fs::remove_file(&link).unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    program.signal("TERM");
+    assert_eq!(program.ended().await.0, Some(0));
 }
 
 /// A folder as Kubernetes mounts one: what is in it leads through `..data`, which is swapped in one step.

@@ -147,8 +147,8 @@ answerMessages(async (message) => {
 
 async function begin(given) {
   terms = given;
-  // By turns: a connection that lies idle is closed at some time, and could be so while a request is on its way.
-  agent = new Agent({ keepAlive: true, maxSockets: connections, scheduling: 'fifo', ca: terms.ca });
+  // The one used last first: so the others lie idle, and none may be lost when the gateway closes them.
+  agent = new Agent({ keepAlive: true, maxSockets: connections, scheduling: 'lifo', ca: terms.ca });
   for (let i = 0; i < http2_connections; i += 1) multiplexed.push(new Http2(terms.origin, { ca: terms.ca }));
   for (const path of terms.paths) {
     sessions[path] = {};

@@ -322,10 +322,11 @@ fn telemetry(telemetry: &Telemetry) -> Value {
 }
 
 fn timeouts(timeouts: &Timeouts) -> Value {
-    let Timeouts { handshake, head, body, write_stall, keep_alive, connect, answer } = timeouts;
+    let Timeouts { handshake, head, idle, body, write_stall, keep_alive, connect, answer } = timeouts;
     json!({
         "handshake_secs": secs(*handshake),
         "head_secs": secs(*head),
+        "idle_secs": secs(*idle),
         "body_secs": secs(*body),
         "write_stall_secs": secs(*write_stall),
         "keep_alive_secs": keep_alive.map_or(0, secs),

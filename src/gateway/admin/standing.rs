@@ -33,7 +33,7 @@ impl Gateway {
         routes.sort_unstable_by_key(|route| &route.name);
         let cache = self.tokens.cache();
         let audit = self.audit.stats();
-        let waiting: usize = audit.outputs.iter().map(|output| output.queued).sum();
+        let waiting = audit.outputs.iter().map(|output| output.queued).max().unwrap_or_default();
         let lost: u64 = audit.outputs.iter().map(|output| output.dropped).sum();
         json!({
             "version": env!("CARGO_PKG_VERSION"),

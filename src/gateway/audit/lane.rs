@@ -5,20 +5,22 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
 use super::output::Output;
 
-/// The way to one output. When it is dropped, what waits is still written, or counted as dropped and said in the
-/// log where it cannot be, and the thread ends.
+/// The way to one output. When nobody has it any more, the thread ends once all that waits is written, however long that
+/// takes.
 pub struct Lane {
     shared: Arc<Shared>,
-    /// The file it goes to; `None` for a stream.
-    path: Option<PathBuf>,
 }
+
+/// Lanes that were started and have not ended, those among them that nobody has any more.
+#[derive(Default)]
+pub(super) struct Lanes(Mutex<Vec<Weak<Shared>>>);
 
 /// What has become of the lines of an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub struct LaneStats {
     pub output: &'static str,
     /// Lines that wait to be written.
     pub queued: usize,
+    /// Their bytes.
+    pub queued_bytes: usize,
     /// Lines written.
     pub written: u64,
     /// Lines that were not kept, since too many waited.
@@ -44,6 +48,8 @@ pub struct Bound {
 
 struct Shared {
     output: &'static str,
+    /// The file it goes to; `None` for a stream.
+    path: Option<PathBuf>,
     /// Whether trouble is logged.
     logs: bool,
     state: Mutex<State>,
@@ -60,7 +66,10 @@ struct State {
     lines: VecDeque<Arc<[u8]>>,
     bytes: usize,
     reopen: bool,
-    closed: bool,
+    /// How many have the lane.
+    held: usize,
+    /// Nobody has it, all is written, and its thread is done.
+    ended: bool,
     /// Whether lines were dropped since nothing waited.
     drops: bool,
 }
@@ -79,8 +88,9 @@ impl Lane {
         let path = output.path().map(Path::to_owned);
         let shared = Arc::new(Shared {
             output: name,
+            path,
             logs,
-            state: Mutex::default(),
+            state: Mutex::new(State { held: 1, ..State::default() }),
             changed: Condvar::new(),
             shrinks: Notify::new(),
             written: AtomicU64::new(0),
@@ -91,7 +101,7 @@ impl Lane {
             .name(format!("to {name}"))
             .spawn(move || thread.write_all(output))
             .map_err(|error| format!("cannot start the thread that writes to {name}: {error}"))?;
-        Ok(Self { shared, path })
+        Ok(Self { shared })
     }
 
     /// Queues a line, however many wait.
@@ -127,36 +137,108 @@ impl Lane {
         }
     }
 
-    /// Has the file looked for by its name again. At once, also while it cannot be written to.
-    pub(super) fn reopen(&self) {
-        self.shared.state().reopen = true;
-        self.shared.changed.notify_all();
-    }
-
     /// Waits until all that was queued is written, `time` at most; says how many lines were not.
+    #[must_use]
     pub fn flush(&self, time: Duration) -> usize {
-        let waits = |state: &mut State| !state.lines.is_empty();
-        let waited = self.shared.changed.wait_timeout_while(self.shared.state(), time, waits);
-        waited.unwrap_or_else(PoisonError::into_inner).0.lines.len()
-    }
-
-    /// The file it goes to.
-    pub(super) fn path(&self) -> Option<&Path> {
-        self.path.as_deref()
+        self.shared.flush(time)
     }
 
     /// What has become of its lines.
     #[must_use]
     pub fn stats(&self) -> LaneStats {
-        let Shared { output, written, dropped, .. } = &*self.shared;
-        let queued = self.shared.state().lines.len();
-        LaneStats { output, queued, written: written.load(Ordering::Relaxed), dropped: dropped.load(Ordering::Relaxed) }
+        self.shared.stats()
+    }
+
+    #[cfg(test)]
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+}
+
+impl Lanes {
+    /// The lane that `start` starts is one of these from now on.
+    pub(super) fn add(&self, start: Result<Lane, String>) -> Result<Lane, String> {
+        let lane = start?;
+        let mut lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.retain(|lane| lane.strong_count() > 0);
+        lanes.push(Arc::downgrade(&lane.shared));
+        drop(lanes);
+        Ok(lane)
+    }
+
+    /// The one to that file, or to a stream.
+    pub(super) fn to(&self, path: Option<&Path>) -> Option<Lane> {
+        self.going_on().into_iter().find(|lane| lane.path.as_deref() == path).and_then(Shared::have)
+    }
+
+    /// Has files looked for by their names again. At once, also while they cannot be written to.
+    pub(super) fn reopen(&self) {
+        for lane in self.going_on() {
+            lane.state().reopen = true;
+            lane.changed.notify_all();
+        }
+    }
+
+    /// What has become of the lines of each output, those together that have one name.
+    pub(super) fn stats(&self) -> Vec<LaneStats> {
+        let mut all: Vec<LaneStats> = Vec::new();
+        for stats in self.going_on().iter().map(|lane| lane.stats()) {
+            match all.iter_mut().find(|other| other.output == stats.output) {
+                Some(other) => {
+                    other.queued += stats.queued;
+                    other.queued_bytes += stats.queued_bytes;
+                    other.written += stats.written;
+                    other.dropped += stats.dropped;
+                }
+                None => all.push(stats),
+            }
+        }
+        all
+    }
+
+    /// Waits until all that was queued is written, `time` at most; says of which outputs how many lines were not.
+    pub(super) fn flush(&self, time: Duration) -> Vec<(&'static str, usize)> {
+        let end = Instant::now() + time;
+        let left = |lane: &Arc<Shared>| (lane.output, lane.flush(end.saturating_duration_since(Instant::now())));
+        self.going_on().iter().map(left).filter(|(_, left)| *left > 0).collect()
+    }
+
+    fn going_on(&self) -> Vec<Arc<Shared>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade).collect()
     }
 }
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has it from now on, unless its thread is done.
+    fn have(self: Arc<Self>) -> Option<Lane> {
+        let mut state = self.state();
+        if state.ended {
+            return None;
+        }
+        state.held += 1;
+        drop(state);
+        Some(Lane { shared: self })
+    }
+
+    fn flush(&self, time: Duration) -> usize {
+        let waits = |state: &mut State| !state.lines.is_empty();
+        let waited = self.changed.wait_timeout_while(self.state(), time, waits);
+        waited.unwrap_or_else(PoisonError::into_inner).0.lines.len()
+    }
+
+    fn stats(&self) -> LaneStats {
+        let state = self.state();
+        LaneStats {
+            output: self.output,
+            queued: state.lines.len(),
+            queued_bytes: state.bytes,
+            written: self.written.load(Ordering::Relaxed),
+            dropped: self.dropped.load(Ordering::Relaxed),
+        }
     }
 
     fn push(&self, state: &mut State, line: Arc<[u8]>) {
@@ -190,18 +272,7 @@ impl Shared {
                         tracing::error!(output = self.output, %error, "audit records cannot be written; they are kept");
                     }
                     fails = true;
-                    if !self.pause() {
-                        let lost = self.state().lines.len() as u64;
-                        self.dropped.fetch_add(lost, Ordering::Relaxed);
-                        if self.logs {
-                            tracing::error!(
-                                output = self.output,
-                                lost,
-                                "audit records were never written: their output went"
-                            );
-                        }
-                        return;
-                    }
+                    self.pause();
                 }
             }
         }
@@ -209,12 +280,16 @@ impl Shared {
 
     /// What to do next; waits for it. A line stays queued until it is written.
     fn next(&self) -> Task {
-        let idle = |state: &mut State| state.lines.is_empty() && !state.reopen && !state.closed;
+        let idle = |state: &mut State| state.lines.is_empty() && !state.reopen && state.held > 0;
         let mut state = self.changed.wait_while(self.state(), idle).unwrap_or_else(PoisonError::into_inner);
         if std::mem::take(&mut state.reopen) {
             return Task::Reopen;
         }
-        state.lines.front().map_or(Task::End, |line| Task::Write(Arc::clone(line)))
+        if let Some(line) = state.lines.front() {
+            return Task::Write(Arc::clone(line));
+        }
+        state.ended = true;
+        Task::End
     }
 
     fn wrote(&self, bytes: usize) {
@@ -228,11 +303,10 @@ impl Shared {
         self.shrinks.notify_waiters();
     }
 
-    /// Waits before the next attempt; says whether there is to be one.
-    fn pause(&self) -> bool {
-        let waits = |state: &mut State| !state.reopen && !state.closed;
-        let waited = self.changed.wait_timeout_while(self.state(), RETRY, waits);
-        !waited.unwrap_or_else(PoisonError::into_inner).0.closed
+    /// Waits before the next attempt, or until the file may be another.
+    fn pause(&self) {
+        let waited = self.changed.wait_timeout_while(self.state(), RETRY, |state| !state.reopen);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -244,7 +318,7 @@ impl State {
 
 impl Drop for Lane {
     fn drop(&mut self) {
-        self.shared.state().closed = true;
+        self.shared.state().held -= 1;
         self.shared.changed.notify_all();
     }
 }

@@ -94,8 +94,11 @@ async fn an_output_that_stalls_keeps_no_record_from_the_other() {
     let (let_go, stuck) = sync_channel(0);
     let (fine, lines) = sync_channel(1000);
     let outputs = [Output::stream(Stuck(stuck)), Output::stream(Lines(fine))];
-    let both = outputs.map(|output| Arc::new(Lane::start("test", output, true).unwrap()));
-    let sink = AuditSink::new(both.into()).unwrap().with_settings(&settings(OnStall::Block));
+    let both = |lanes: &Lanes| {
+        let names = ["stuck", "fine"].into_iter();
+        names.zip(outputs).map(|(name, output)| lanes.add(Lane::start(name, output, true))).collect()
+    };
+    let sink = AuditSink::new(both).unwrap().with_settings(&settings(OnStall::Block));
     for number in 0..RECORDS_MAX {
         assert_eq!(sink.room().await, Ok(()));
         sink.write(number.to_string().into_bytes());
@@ -132,15 +135,55 @@ fn outputs_that_stay_are_kept_when_the_file_changes() {
     let path = folder.join("a.log");
     let sink = AuditSink::open(&to(AuditTo::File(path.clone()))).unwrap();
     let both = sink.with_outputs(&to(AuditTo::Both(path))).unwrap();
-    assert!(Arc::ptr_eq(&sink.lanes[0], &both.lanes[1]));
+    assert!(sink.lanes[0].is(&both.lanes[1]));
     assert!(sink.next_request_id() != both.next_request_id(), "ids go on");
     assert_eq!(sink.digest("{}"), both.digest("{}"), "and so does the key");
     let other = both.with_outputs(&to(AuditTo::Both(folder.join("b.log")))).unwrap();
-    assert!(Arc::ptr_eq(&both.lanes[0], &other.lanes[0]));
-    assert!(!Arc::ptr_eq(&both.lanes[1], &other.lanes[1]));
+    assert!(both.lanes[0].is(&other.lanes[0]));
+    assert!(!both.lanes[1].is(&other.lanes[1]));
+    let back = other.with_outputs(&to(AuditTo::File(folder.join("a.log")))).unwrap();
+    assert!(sink.lanes[0].is(&back.lanes[0]), "a request that began with it still has it");
     let refused = both.with_outputs(&to(AuditTo::File(folder.join("none/c.log")))).unwrap_err();
     assert!(refused.contains("c.log cannot be appended to: No such file"), "{refused}");
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn what_waits_for_an_output_of_an_old_file_is_still_written() {
+    let (let_go, stuck) = sync_channel(0);
+    let (fine, written) = sync_channel(1000);
+    let lanes = Lanes::default();
+    let old = lanes.add(Lane::start("old", Output::stream(Reluctant(stuck, Lines(fine))), true)).unwrap();
+    old.push(Arc::from(*b"one\n"));
+    old.push(Arc::from(*b"two\n"));
+    drop(old);
+    assert_eq!(lanes.flush(Duration::from_millis(1)), [("old", 2)], "nobody has it, and it goes on");
+    // A write that fails is tried again.
+    let_go.send(()).unwrap();
+    let_go.send(()).unwrap();
+    let again = lanes.to(None).expect("what another file names again is the same");
+    again.push(Arc::from(*b"three\n"));
+    drop((again, let_go));
+    assert_eq!(written.iter().collect::<String>(), "one\ntwo\nthree\n");
+    while !lanes.stats().is_empty() {
+        std::thread::yield_now();
+    }
+    assert!(lanes.to(None).is_none(), "its thread is done");
+}
+
+/// Fails each time it is let go, and works once it is let go for good.
+struct Reluctant(Receiver<()>, Lines);
+
+impl Write for Reluctant {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.0.recv() {
+            Ok(()) => Err(io::ErrorKind::StorageFull.into()),
+            Err(_) => self.1.write(bytes),
+        }
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use prometheus::{IntCounterVec, IntGaugeVec};
 
 use super::{Metrics, New, process, table};
 use crate::gateway::Gateway;
+use crate::gateway::audit::QUEUE_BYTES_MAX;
 use crate::gateway::reload::Reloads;
 use crate::gateway::telemetry::Telemetry;
 use crate::token::clock;
@@ -100,10 +101,12 @@ impl Metrics {
         }
         for output in audit.outputs {
             to.gauge(&table::AUDIT_QUEUE, &[output.output], output.queued);
+            to.gauge(&table::AUDIT_QUEUE_BYTES, &[output.output], output.queued_bytes);
             to.counter(&table::AUDIT_RECORDS, &[output.output, "written"], output.written);
             to.counter(&table::AUDIT_RECORDS, &[output.output, "lost"], output.dropped);
         }
         to.gauge(&table::AUDIT_QUEUE_MAX, &[], gateway.settings.audit.queue_records_max);
+        to.gauge(&table::AUDIT_QUEUE_BYTES_MAX, &[], QUEUE_BYTES_MAX);
     }
 
     fn look_at_reloads(&self, reloads: &Reloads) {
@@ -144,7 +147,7 @@ const COUNTERS: [&table::Metric; 7] = [
     &table::RELOADS,
 ];
 
-const GAUGES: [&table::Metric; 18] = [
+const GAUGES: [&table::Metric; 20] = [
     &table::CONNECTIONS_MAX,
     &table::BODIES,
     &table::BODIES_MAX,
@@ -156,6 +159,8 @@ const GAUGES: [&table::Metric; 18] = [
     &table::READY,
     &table::AUDIT_QUEUE,
     &table::AUDIT_QUEUE_MAX,
+    &table::AUDIT_QUEUE_BYTES,
+    &table::AUDIT_QUEUE_BYTES_MAX,
     &table::RELOADED,
     &table::RELOAD_FAILED,
     &table::BUILD,

@@ -114,6 +114,10 @@ metrics! {
         "Audit records that wait to be written");
     AUDIT_QUEUE_MAX: gauge("gatepost_audit_queue_max_records", &[],
         "How many may wait: beyond it the log is stalled");
+    AUDIT_QUEUE_BYTES: gauge("gatepost_audit_queue_bytes", &["output"],
+        "Bytes of audit records that wait to be written");
+    AUDIT_QUEUE_BYTES_MAX: gauge("gatepost_audit_queue_max_bytes", &[],
+        "How many bytes may wait: beyond it the log is stalled, too");
     RELOADS: counter("gatepost_reloads_total", &["outcome"],
         "Attempts to load the file again: ok or failed");
     RELOADED: gauge("gatepost_last_reload_success_timestamp_seconds", &[],

@@ -58,9 +58,34 @@ async fn what_was_read_of_a_token_under_other_settings_does_not_count() {
     assert_eq!(scopes(&world.validator, &first).await, Ok("old".to_owned()));
     let changed = IssuerSettings { scope_claims: vec![ClaimPath::parse("roles").unwrap()], ..issuer(ISSUER) };
     let next = world.validator.renewed(vec![changed], 1 << 20).unwrap();
-    // This one waits for the keys, which are the same: so they are there when the first is looked at.
     assert_eq!(scopes(&next, &second).await, Ok("new".to_owned()));
     assert_eq!(scopes(&next, &first).await, Ok("new".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_issuer_keeps_its_keys_for_as_long_as_they_may_be_kept() {
+    let signer = Signer::es256("k");
+    let world = World::with_keys(&[&signer]);
+    let token = |jti: &str| signer.token(&json!({}), &json!({"jti": jti, "exp": NOW + 1_000_000}));
+    assert!(world.say(&token("first")).await.is_ok());
+    let known =
+        |validator: &Validator| validator.keys().into_iter().map(|(_, standing)| standing.usable).sum::<usize>();
+    world.fetch.answer(JWKS_URL, Answer::Down);
+    let changed = IssuerSettings { leeway_secs: 1, keys_stale_secs_max: 100, ..issuer(ISSUER) };
+    tokio::time::advance(Duration::from_secs(90)).await;
+    let next = world.validator.renewed(vec![changed.clone()], 1 << 20).unwrap();
+    assert_eq!(known(&next), 1, "the issuer is down, and its keys are ninety seconds old");
+    assert!(verified(&next, &token("second"), &world.recipient).await);
+    tokio::time::advance(Duration::from_secs(11)).await;
+    assert_eq!(known(&next), 0, "a hundred and one");
+    assert_eq!(known(&world.validator), 1, "the old file lets them be older");
+    // Other algorithms make other keys of the same document, and another place may be another's.
+    for other in [
+        IssuerSettings { algorithms: vec![Algorithm::ES256], ..issuer(ISSUER) },
+        IssuerSettings { keys: KeySource::Uri("https://as.example/others".to_owned()), ..issuer(ISSUER) },
+    ] {
+        assert_eq!(known(&world.validator.renewed(vec![other], 1 << 20).unwrap()), 0);
+    }
 }
 
 #[tokio::test(start_paused = true)]
