@@ -113,11 +113,11 @@ def promises(documents):
     # Ports and probes.
     if ports != {"mcp": port, "admin": admin}:
         yield f"the file has ports {port} and {admin}, the container {ports}"
-    if file["admin"]["listen"].startswith(("127.", "localhost")):
-        yield "the kubelet cannot reach the admin listener"
+    alone = file["admin"]["listen"].startswith("127.")
     for probe, path in {"startupProbe": "/livez", "livenessProbe": "/livez", "readinessProbe": "/readyz"}.items():
-        asked = gateway.get(probe, {}).get("httpGet", {})
-        if asked != {"path": path, "port": "admin"}:
+        asked = {key: value for key, value in gateway.get(probe, {}).items() if key in ("httpGet", "tcpSocket", "exec")}
+        # The kubelet comes to the pod's address.
+        if asked != ({"tcpSocket": {"port": "mcp"}} if alone else {"httpGet": {"path": path, "port": "admin"}}):
             yield f"{probe} asks {asked}"
 
     # The end.
@@ -138,7 +138,7 @@ def promises(documents):
         if not labels_fit(service["spec"].get("selector"), labels):
             yield f"Service {service['metadata']['name']} selects other pods"
         for each in service["spec"]["ports"]:
-            inside = service["spec"].get("clusterIP") == "None" and service["spec"].get("type", "ClusterIP") == "ClusterIP"
+            inside = service["spec"].get("clusterIP") == "None" and not alone
             if each["targetPort"] != port and not (each["targetPort"] == admin and inside):
                 yield f"Service {service['metadata']['name']} leads to port {each['targetPort']}"
             if each["targetPort"] == port and each["appProtocol"] != ("http" if file["tls"] == "external" else "https"):
@@ -154,7 +154,7 @@ def promises(documents):
     for policy in policies:
         for rule in policy["spec"]["ingress"]:
             for each in rule["ports"]:
-                if each["port"] not in (port, admin) or (each["port"] == admin and not rule.get("from")):
+                if each["port"] not in (port, admin) or (each["port"] == admin and (alone or not rule.get("from"))):
                     yield f"the NetworkPolicy lets anybody come to port {each['port']}"
     for route in file["routes"] if sidecar else []:
         upstream = route["upstream"] if isinstance(route["upstream"], str) else route["upstream"]["url"]
@@ -222,6 +222,7 @@ def refused():
     yield alone | {"ports": {"mcp": 9090}}, "must differ"
     yield alone | {"autoscaling": {"enabled": True, "minReplicas": 3, "maxReplicas": 1}}, "maxReplicas is less"
     yield alone | {"httpRoute": {"enabled": True}}, "parentRefs"
+    yield alone | {"admin": {"listen": "loopback"}, "serviceMonitor": {"enabled": True}}, "Prometheus reaches nothing"
     yield (
         alone | {"tls": {"secretName": "a"}, "httpRoute": {"enabled": True, "parentRefs": [{"name": "a"}]}},
         "would speak plain http",

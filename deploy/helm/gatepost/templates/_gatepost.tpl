@@ -52,6 +52,9 @@ stop, and there is nothing left to wait for. */}}
 {{- if eq .Values.ports.mcp .Values.ports.admin -}}
 {{- fail "ports: mcp and admin must differ" -}}
 {{- end -}}
+{{- if and .Values.serviceMonitor.enabled (ne .Values.admin.listen "pod") -}}
+{{- fail "serviceMonitor: with admin.listen loopback Prometheus reaches nothing" -}}
+{{- end -}}
 {{- if and .Values.httpRoute.enabled .Values.tls.secretName (not .Values.httpRoute.backendTLSPolicy) -}}
 {{- fail "httpRoute: the Gateway would speak plain http to a gateway with a certificate; leave tls.secretName empty, or bring a BackendTLSPolicy and set httpRoute.backendTLSPolicy" -}}
 {{- end -}}
@@ -82,7 +85,7 @@ stop, and there is nothing left to wait for. */}}
 {{- define "gatepost.file" -}}
 {{- $file := deepCopy .Values.config -}}
 {{- $_ := set $file "listen" (printf "0.0.0.0:%d" (int .Values.ports.mcp)) -}}
-{{- $_ := set $file "admin" (dict "listen" (printf "0.0.0.0:%d" (int .Values.ports.admin))) -}}
+{{- $_ := set $file "admin" (dict "listen" (printf "%s:%d" (eq .Values.admin.listen "pod" | ternary "0.0.0.0" "127.0.0.1") (int .Values.ports.admin))) -}}
 {{- $_ := set $file "tls" (not .Values.tls.secretName | ternary "external" (dict "certificate" "tls/tls.crt" "private_key" "tls/tls.key")) -}}
 {{- $_ := set $file "drain" (dict "delay_secs" (include "gatepost.delaySecs" . | int) "grace_secs" (include "gatepost.graceSecs" . | int)) -}}
 {{- if .Values.sessions.secretName -}}
@@ -97,6 +100,7 @@ stop, and there is nothing left to wait for. */}}
 
 {{/* The gateway's container, as a list of one. */}}
 {{- define "gatepost.container" -}}
+{{- $pod := eq .Values.admin.listen "pod" -}}
 - name: gatepost
   image: {{ include "gatepost.image" . }}
   imagePullPolicy: {{ .Values.image.pullPolicy }}
@@ -112,16 +116,28 @@ stop, and there is nothing left to wait for. */}}
     - {name: mcp, containerPort: {{ .Values.ports.mcp }}}
     - {name: admin, containerPort: {{ .Values.ports.admin }}}
   startupProbe:
+    {{- if $pod }}
     httpGet: {path: /livez, port: admin}
+    {{- else }}
+    tcpSocket: {port: mcp}
+    {{- end }}
     periodSeconds: 1
     failureThreshold: 30
   livenessProbe:
+    {{- if $pod }}
     httpGet: {path: /livez, port: admin}
+    {{- else }}
+    tcpSocket: {port: mcp}
+    {{- end }}
     periodSeconds: 10
     timeoutSeconds: 3
-  # Not ready: no issuer has usable keys, or it drains. It fails at once on SIGTERM.
   readinessProbe:
+    {{- if $pod }}
+    # Not ready: no issuer has usable keys, or it drains. It fails at once on SIGTERM.
     httpGet: {path: /readyz, port: admin}
+    {{- else }}
+    tcpSocket: {port: mcp}
+    {{- end }}
     periodSeconds: 2
     timeoutSeconds: 2
     failureThreshold: 2
