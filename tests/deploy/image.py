@@ -66,10 +66,17 @@ def context(scratch):
         for line in DOCKERFILE.with_name("Dockerfile.dockerignore").read_text().splitlines()
         if line and not line.startswith("#")
     ]
-    held("the ignore file lets in only what it names", rules[0] == "*" and all(rule.startswith("!") for rule in rules[1:]), rules)
+    held(
+        "the ignore file lets in only what it names",
+        rules[0] == "*" and all(rule.startswith("!") for rule in rules[1:]),
+        rules,
+    )
     tracked = run("git", "-C", ROOT, "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
     for file in tracked:
-        if any(fnmatch(file, rule[1:]) or file.startswith(f"{rule[1:]}/") for rule in rules[1:]) and (ROOT / file).is_file():
+        if (
+            any(fnmatch(file, rule[1:]) or file.startswith(f"{rule[1:]}/") for rule in rules[1:])
+            and (ROOT / file).is_file()
+        ):
             (scratch / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / file, scratch / file)
 
@@ -179,7 +186,6 @@ def libraries(root):
     return needed
 
 
-
 def steps(really):
     scratch = CACHE / "image"
     shutil.rmtree(scratch, ignore_errors=True)
@@ -188,7 +194,11 @@ def steps(really):
     text = DOCKERFILE.read_text()
     codename = re.search(r"^VERSION_CODENAME=(\w+)", Path("/etc/os-release").read_text(), re.M)[1]
     numbers = {"bookworm": "debian12", "trixie": "debian13"}
-    held("both bases are of one Debian", f"-{codename}" in text and numbers[codename] in settings["base"], settings["base"])
+    held(
+        "both bases are of one Debian",
+        f"-{codename}" in text and numbers[codename] in settings["base"],
+        settings["base"],
+    )
     pinned = re.search(r"^rustc_version=(\S+)", (ROOT / "deploy/release").read_text(), re.M)[1]
     held("the compiler is the one of releases", f"rust:{pinned}-" in text, pinned)
     held("not root", settings["USER"] == f"{UID}:{UID}", settings["USER"])
@@ -260,7 +270,12 @@ def served(root, settings):
         run("mount", "-o", "remount,bind,ro,nosuid,nodev", target)
     run("mount", "-t", "proc", "-o", "ro,nosuid,nodev,noexec", "proc", root / "proc")
 
-    command = [shutil.which("setpriv"), "--no-new-privs", "--bounding-set=-all,+sys_chroot,+setuid,+setgid", shutil.which("chroot")]
+    command = [
+        shutil.which("setpriv"),
+        "--no-new-privs",
+        "--bounding-set=-all,+sys_chroot,+setuid,+setgid",
+        shutil.which("chroot"),
+    ]
     command += [f"--userspec={UID}:{UID}", "--groups=", root, *settings["ENTRYPOINT"]]
     arguments = container.get("args", settings["CMD"])
     log = open(scratch / "log", "w")
@@ -273,14 +288,26 @@ def served(root, settings):
         status = Path(f"/proc/{gateway.pid}/status").read_text()
         ids = re.search(r"^Uid:\s+(.*)$", status, re.M)[1].split()
         held("as another user", set(ids) == {str(UID)}, ids)
-        held("without a capability", re.search(r"^CapEff:\s+0+$", status, re.M) and re.search(r"^CapPrm:\s+0+$", status, re.M), status)
+        held(
+            "without a capability",
+            re.search(r"^CapEff:\s+0+$", status, re.M) and re.search(r"^CapPrm:\s+0+$", status, re.M),
+            status,
+        )
         mounts = [line.split() for line in Path(f"/proc/{gateway.pid}/mountinfo").read_text().splitlines()]
         own = [(each[4], each[5]) for each in mounts]
         held("nothing that it sees can be written to", own and all("ro" in flags.split(",") for _, flags in own), own)
-        held("its root is the image's", os.readlink(f"/proc/{gateway.pid}/root") == str(root), os.readlink(f"/proc/{gateway.pid}/root"))
+        held(
+            "its root is the image's",
+            os.readlink(f"/proc/{gateway.pid}/root") == str(root),
+            os.readlink(f"/proc/{gateway.pid}/root"),
+        )
 
         ready = kubelet("/readyz")
-        held("not ready without keys, and it says of which issuer", ready[0] == 503 and "auth.example.com" in ready[1], ready)
+        held(
+            "not ready without keys, and it says of which issuer",
+            ready[0] == 503 and "auth.example.com" in ready[1],
+            ready,
+        )
         document = client("/.well-known/oauth-protected-resource/mcp")
         held("a client finds the resource", '"https://notes.example.com/mcp"' in document, document)
         answer = client("/mcp", "-d", "{}")
@@ -295,7 +322,11 @@ def served(root, settings):
         os.chmod(mounted / ".new", 0o444)
         os.chmod(mounted / "jwks.json", 0o444)
         os.rename(mounted / ".new", mounted / "gatepost.yaml")
-        held("a changed file is in force by itself, and it is ready", until(lambda: kubelet("/readyz")[0] == 200), (scratch / "log").read_text())
+        held(
+            "a changed file is in force by itself, and it is ready",
+            until(lambda: kubelet("/readyz")[0] == 200),
+            (scratch / "log").read_text(),
+        )
         metrics = kubelet("/metrics")[1]
         held("it sees its own process", "process_open_fds" in metrics, metrics)
 
@@ -337,7 +368,11 @@ def traced(scratch, mounted):
     text = calls.read_text()
     # Before it runs itself, strace's child does one thing and another.
     made = set(re.findall(r"^\d+ +(\w+)\(", text[text.index("execve(") :], re.M))
-    held("every system call that it makes is in the unit's filter", made <= allowed_calls(unit), sorted(made - allowed_calls(unit)))
+    held(
+        "every system call that it makes is in the unit's filter",
+        made <= allowed_calls(unit),
+        sorted(made - allowed_calls(unit)),
+    )
     families = set(re.findall(r"socket\((AF_\w+)", text))
     granted = set(re.search(r"^RestrictAddressFamilies=(.*)$", unit, re.M)[1].split())
     held("every family of sockets is in the unit's", families <= granted, families - granted)
@@ -351,7 +386,9 @@ def allowed_calls(unit):
         if not name.startswith("@"):
             return {name}
         lines = run("systemd-analyze", "syscall-filter", "--no-pager", name).splitlines()[1:]
-        return set().union(*(group(line.strip()) for line in lines if line.strip() and not line.strip().startswith("#")))
+        return set().union(
+            *(group(line.strip()) for line in lines if line.strip() and not line.strip().startswith("#"))
+        )
 
     allowed = set()
     for value in re.findall(r"^SystemCallFilter=(.*)$", unit, re.M):

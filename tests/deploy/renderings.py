@@ -45,7 +45,9 @@ def renderings():
         yield f"helm-{file.stem}", template("--values", file)
     for kustomization in sorted(DEPLOY.glob("kustomize/**/kustomization.yaml")):
         if "kind: Component" not in kustomization.read_text():
-            done = subprocess.run([PROGRAMS / "kubectl", "kustomize", kustomization.parent], text=True, capture_output=True)
+            done = subprocess.run(
+                [PROGRAMS / "kubectl", "kustomize", kustomization.parent], text=True, capture_output=True
+            )
             yield f"kustomize-{kustomization.parent.name}", done
     plain = (DEPLOY / "kubernetes-sidecar.yaml").read_text()
     yield "plain", subprocess.CompletedProcess([], 0, plain, "")
@@ -66,11 +68,7 @@ def promises(documents):
     [deployment] = of("Deployment")
     labels = deployment["spec"]["template"]["metadata"]["labels"]
     sidecar = gateway in pod.get("initContainers", [])
-    [config] = [
-        each["data"]["gatepost.yaml"]
-        for each in of("ConfigMap")
-        if "gatepost.yaml" in each["data"]
-    ]
+    [config] = [each["data"]["gatepost.yaml"] for each in of("ConfigMap") if "gatepost.yaml" in each["data"]]
     file = yaml.safe_load(config)
     port, admin = (int(each.rsplit(":", 1)[1]) for each in (file["listen"], file["admin"]["listen"]))
     ports = {each["name"]: each["containerPort"] for each in gateway["ports"]}
@@ -126,7 +124,10 @@ def promises(documents):
     if sidecar:
         if gateway.get("restartPolicy") != "Always":
             yield "the sidecar does not run beside its server"
-        stays = [server.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds") for server in pod["containers"]]
+        stays = [
+            server.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds")
+            for server in pod["containers"]
+        ]
         if None in stays:
             yield "a server stops at once, while clients still come"
         needed += max(each or 0 for each in stays)
@@ -231,7 +232,10 @@ def refused():
     yield sidecar | {"config": least | {"routes": elsewhere}}, "is not on loopback"
     seeming = [least["routes"][0] | {"upstream": "http://localhost.example.com:3000/mcp"}]
     yield sidecar | {"config": least | {"routes": seeming}}, "is not on loopback"
-    for port, said in (({"containerPort": 3000, "hostPort": 3000}, "leads round"), ({"containerPort": 8443}, "is the gateway's")):
+    for port, said in (
+        ({"containerPort": 3000, "hostPort": 3000}, "leads round"),
+        ({"containerPort": 8443}, "is the gateway's"),
+    ):
         container = server["containers"][0] | {"ports": [port]}
         yield sidecar | {"server": {"containers": [container]}}, said
     yield sidecar | {"networkPolicy": {"servers": [{"name": "a", "podSelector": {"a": 1}, "port": 1}]}}, "own pod"
@@ -265,7 +269,10 @@ def main():
         held(f"{name}, its schemas", schema_faults(documents))
         held(f"{name}, what is promised", promises(documents))
         results = list(check.check(documents, os.environ["GATEPOST"]))
-        held(f"{name}, gatepost check", [said for _, good, said in results if not good] or ([] if results else ["no gateway"]))
+        held(
+            f"{name}, gatepost check",
+            [said for _, good, said in results if not good] or ([] if results else ["no gateway"]),
+        )
 
     custom = sorted(map(str, SCRATCH.glob("*.json")))
     done = subprocess.run(["node", HERE / "crds.mjs", *custom], text=True, capture_output=True)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import yaml
 
-loader = importlib.machinery.SourceFileLoader("check", str(Path(__file__).resolve().parent.parent.parent / "deploy/check"))
+loader = importlib.machinery.SourceFileLoader(
+    "check", str(Path(__file__).resolve().parent.parent.parent / "deploy/check")
+)
 check = importlib.util.module_from_spec(importlib.util.spec_from_loader("check", loader))
 loader.exec_module(check)
 

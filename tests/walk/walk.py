@@ -14,14 +14,16 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-RED, SECONDS = "\nFAILED ", 90
+SECONDS = 90
 CARGO_SECONDS = 600
 
 
 class Step:
     """A command of a page, and what is done about it."""
 
-    def __init__(self, command, says=(), status=0, seconds=SECONDS, instead=None, serves=False, why=None, needs=None, then=None):
+    def __init__(
+        self, command, says=(), status=0, seconds=SECONDS, instead=None, serves=False, why=None, needs=None, then=None
+    ):
         self.command, self.says, self.status, self.seconds = command, says, status, seconds
         # Another command, run in its place; None: it is only named.
         self.instead, self.why = instead, why
@@ -83,7 +85,9 @@ def installed(release, space, values, *says):
     rest = f"{release} deploy/helm/gatepost --namespace {space} --values {values}"
     return [
         run(f"helm template {rest} | deploy/check", "gatepost.yaml: ok", *says),
-        instead(f"helm upgrade --install {rest}", f"helm install {rest} --dry-run=client", NO_CLUSTER, "NOTES:", "readyz"),
+        instead(
+            f"helm upgrade --install {rest}", f"helm install {rest} --dry-run=client", NO_CLUSTER, "NOTES:", "readyz"
+        ),
     ]
 
 
@@ -97,7 +101,10 @@ PAGES = {
         ),
         cargo("cargo run -- run --config config/minimal.yaml", "127.0.0.1:8080"),
         run("curl -i http://127.0.0.1:8080/mcp", "^HTTP/1.1 401", "resource_metadata="),
-        run("curl http://127.0.0.1:8080/.well-known/oauth-protected-resource/mcp", '"resource": ?"http://127.0.0.1:8080/mcp"'),
+        run(
+            "curl http://127.0.0.1:8080/.well-known/oauth-protected-resource/mcp",
+            '"resource": ?"http://127.0.0.1:8080/mcp"',
+        ),
         named("cargo test", "a step of .ci/run"),
     ],
     "docs/issuers/oidc.md": [
@@ -118,7 +125,11 @@ PAGES = {
         ),
         run("curl -fsS http://127.0.0.1:8080/.well-known/oauth-protected-resource/mcp", "http://127.0.0.1:9000"),
         run("token=$(sed -n 's/^READER=//p' $work/demo)", then='test -n "$token"'),
-        run('echo "$token" | gatepost token decode --config config/issuers/oidc.yaml --route local', "mcp:read", needs="token"),
+        run(
+            'echo "$token" | gatepost token decode --config config/issuers/oidc.yaml --route local',
+            "mcp:read",
+            needs="token",
+        ),
         run(
             """curl -sS -i http://127.0.0.1:8080/mcp -H "Authorization: Bearer $token" -H 'Content-Type: application/json' """
             """-H 'Accept: application/json, text/event-stream' """
@@ -146,7 +157,10 @@ PAGES = {
         ),
         run("export PATH=$PWD/target/release:$PATH"),
         run("gatepost --version", r"^gatepost \d"),
-        named("docker build -f deploy/Dockerfile -t registry.example.com/gatepost:0.1.0 .", "tests/deploy/image.py goes through its steps"),
+        named(
+            "docker build -f deploy/Dockerfile -t registry.example.com/gatepost:0.1.0 .",
+            "tests/deploy/image.py goes through its steps",
+        ),
         named("docker push registry.example.com/gatepost:0.1.0", NO_ENGINE),
         secret("notes"),
         # Beside one server. The plain file's own gateway runs, as in its pod.
@@ -158,14 +172,34 @@ PAGES = {
             NO_CLUSTER,
             "type: kubernetes.io/tls",
         ),
-        run("deploy/check deploy/kubernetes-sidecar.yaml", "Deployment/notes: gatepost.yaml: ok", "https://notes.example.com/mcp -> http://127.0.0.1:3000/mcp"),
-        instead("kubectl --namespace notes apply -f deploy/kubernetes-sidecar.yaml", POD.format("deploy/kubernetes-sidecar.yaml"), NO_CLUSTER),
+        run(
+            "deploy/check deploy/kubernetes-sidecar.yaml",
+            "Deployment/notes: gatepost.yaml: ok",
+            "https://notes.example.com/mcp -> http://127.0.0.1:3000/mcp",
+        ),
+        instead(
+            "kubectl --namespace notes apply -f deploy/kubernetes-sidecar.yaml",
+            POD.format("deploy/kubernetes-sidecar.yaml"),
+            NO_CLUSTER,
+        ),
         instead("kubectl --namespace notes rollout status deployment/notes", ANSWERS, NO_CLUSTER),
-        named("kubectl --namespace notes port-forward deployment/notes 9090 8443 &", "its gateway has these ports here"),
+        named(
+            "kubectl --namespace notes port-forward deployment/notes 9090 8443 &", "its gateway has these ports here"
+        ),
         run("curl http://127.0.0.1:9090/readyz", "https://auth.example.com/realms/acme"),
-        run("curl -k -i -H 'Host: notes.example.com' https://127.0.0.1:8443/mcp", "^HTTP/2 401", "notes.example.com/.well-known", then="kill $gateway && wait $gateway"),
-        named("ip=$(kubectl --namespace notes get pods -l app=notes -o jsonpath='{.items[0].status.podIP}')", NO_CLUSTER),
-        named("kubectl run look --rm -i --restart=Never --image=busybox:1.36 -- wget -T 3 -O - http://$ip:3000/mcp", NO_CLUSTER),
+        run(
+            "curl -k -i -H 'Host: notes.example.com' https://127.0.0.1:8443/mcp",
+            "^HTTP/2 401",
+            "notes.example.com/.well-known",
+            then="kill $gateway && wait $gateway",
+        ),
+        named(
+            "ip=$(kubectl --namespace notes get pods -l app=notes -o jsonpath='{.items[0].status.podIP}')", NO_CLUSTER
+        ),
+        named(
+            "kubectl run look --rm -i --restart=Never --image=busybox:1.36 -- wget -T 3 -O - http://$ip:3000/mcp",
+            NO_CLUSTER,
+        ),
         *kustomized("sidecar", "-> http://127.0.0.1:3000/mcp"),
         *installed("notes", "notes", "deploy/helm/sidecar.yaml", "-> http://127.0.0.1:3000/mcp"),
         # Shared.
@@ -177,14 +211,16 @@ PAGES = {
         *kustomized("shared", "TLS is ended in front"),
         # Compose.
         run("cd deploy"),
-        run("openssl rand -hex 32 >compose/session.key"),
+        run("(umask 077; openssl rand -hex 32 >compose/session.key)"),
         run(
             "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=localhost "
             "-addext subjectAltName=DNS:localhost -keyout compose/tls.key -out compose/tls.crt"
         ),
         run("gatepost check --config compose/gatepost.yaml", "compose/gatepost.yaml: ok"),
         run("export GATEPOST_USER=$(id -u):$(id -g) MCP_IMAGE=registry.example.com/notes-mcp:1.4.2"),
-        instead("docker compose config --quiet", "docker-compose config --quiet", "the same program, by its other name"),
+        instead(
+            "docker compose config --quiet", "docker-compose config --quiet", "the same program, by its other name"
+        ),
         instead(
             "docker compose up --build --detach",
             "gatepost run --config compose/gatepost.yaml >/dev/null 2>&1 & gateway=$!",
@@ -283,7 +319,8 @@ class Shell:
 
     def stop(self):
         if self.serving:
-            os.killpg(self.serving, signal.SIGINT)
+            # Not SIGINT, which a shell's background has it ignore.
+            os.killpg(self.serving, signal.SIGTERM)
             self.do("wait $serving", SECONDS)
         self.serving = None
 
@@ -329,7 +366,10 @@ def walk(page, steps, counts):
                 status, after = shell.do(step.then, SECONDS)
                 wrong += [f"`{step.then}` ended with {status}: {after}"] if status else []
             counts["in its place" if step.instead else "run"] += 1
-            print(f"{'instead' if step.instead else 'ok':8} {step.command}  ({time.monotonic() - began:.1f} s)", flush=True)
+            print(
+                f"{'instead' if step.instead else 'ok':8} {step.command}  ({time.monotonic() - began:.1f} s)",
+                flush=True,
+            )
             if step.instead:
                 print(f"         {step.why}: {step.instead}", flush=True)
             if wrong:
@@ -382,15 +422,17 @@ def main():
     faults = []
     counts = {"run": 0, "in its place": 0, "named": 0, "not known": 0}
     with tempfile.TemporaryDirectory() as scratch:
-        prepared(scratch)
-        for page, steps in PAGES.items():
-            print(f"-- {page}", flush=True)
-            for fault in walk(page, steps, counts):
-                faults.append(fault)
-                print(RED + fault, flush=True)
-        os.chdir("/")
-        for place in (ROOT, "/etc", "/usr/local", scratch):
-            subprocess.run(["umount", "--lazy", place], check=True)
+        try:
+            prepared(scratch)
+            for page, steps in PAGES.items():
+                print(f"-- {page}", flush=True)
+                for fault in walk(page, steps, counts):
+                    faults.append(fault)
+                    print(f"\nFAILED {fault}", flush=True)
+        finally:
+            os.chdir("/")
+            for place in (ROOT, "/etc", "/usr/local", scratch):
+                subprocess.run(["umount", "--lazy", place])
     print(", ".join(f"{count} {what}" for what, count in counts.items()))
     print(f"{counts['run'] + counts['in its place']} passed, {len(faults)} failed")
     sys.exit(1 if faults else 0)

@@ -91,7 +91,7 @@ stop, and there is nothing left to wait for. */}}
 {{- if .Values.sessions.secretName -}}
 {{- $keys := list -}}
 {{- range .Values.sessions.keys -}}
-{{- $keys = append $keys (dict "file" (printf "sessions/%s" .)) -}}
+{{- $keys = append $keys (dict "file" .) -}}
 {{- end -}}
 {{- $_ := set $file "sessions" (dict "keys" $keys) -}}
 {{- end -}}
@@ -165,15 +165,9 @@ stop, and there is nothing left to wait for. */}}
     sources:
       - configMap:
           name: {{ include "gatepost.name" . }}
-      {{- with .Values.sessions }}
-      {{- if .secretName }}
-      - secret:
-          name: {{ .secretName }}
-          items:
-            {{- range .keys }}
-            - {key: {{ . }}, path: sessions/{{ . }}}
-            {{- end }}
-      {{- end }}
+      {{- with .Values.sessions.secretName }}
+      # All of its entries: another one is there without new pods.
+      - secret: {name: {{ . }}}
       {{- end }}
       {{- with .Values.tls.secretName }}
       - secret:
