@@ -5,6 +5,7 @@ mod cache;
 mod claims;
 pub mod clock;
 mod discovery;
+pub mod examine;
 mod jwks;
 mod jwt;
 mod keys;
@@ -32,7 +33,7 @@ pub use principal::{ClaimPath, Principal};
 
 use crate::oauth::bearer::AccessToken;
 use crate::oauth::ids::{Audience, Issuer, ResourceUri};
-use crate::rejection::TokenFault;
+use crate::rejection::{Failure, TokenFault};
 use cache::TokenCache;
 use claims::{Claims, Verdict};
 use clock::Clock;
@@ -206,6 +207,10 @@ impl Validator {
 
     /// The principal that `token` stands for on a route that asks for `recipient`.
     pub async fn validate(&self, token: AccessToken, recipient: &Recipient) -> Result<Principal, TokenError> {
+        self.judge(&token, recipient).await
+    }
+
+    async fn judge(&self, token: &AccessToken, recipient: &Recipient) -> Result<Principal, TokenError> {
         let digest = cache::token_digest(token.as_str());
         let cached = self.cached(&digest);
         self.cache.looked(cached.is_some());
@@ -306,6 +311,15 @@ impl KnownIssuer {
 impl Drop for KnownIssuer {
     fn drop(&mut self) {
         self.refresher.abort();
+    }
+}
+
+impl From<TokenError> for Failure {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Invalid(fault) => Self::InvalidToken(fault),
+            TokenError::KeysUnavailable { retry_after_secs } => Self::KeysUnavailable { retry_after_secs },
+        }
     }
 }
 
