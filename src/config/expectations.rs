@@ -17,6 +17,7 @@ use super::{read_text, routes, text_of, yaml};
 use crate::gateway::settings::{RouteSettings, Settings};
 use crate::mcp::revision::{self, Revision};
 use crate::mcp::sample::{Named, Wish};
+use crate::oauth::ids::Issuer;
 use crate::oauth::scope::ScopeSet;
 use crate::rejection::{REASONS, TokenFault};
 use crate::token::examine::scopes_of;
@@ -123,8 +124,7 @@ impl Expectations {
         if file.cases.is_empty() {
             checks.refuse(&list, "there is no case: nothing would be proved", "at least one");
         }
-        let routes: HashMap<&str, &RouteSettings> =
-            settings.routes.iter().map(|route| (&*route.name, route)).collect();
+        let routes: HashMap<&str, &RouteSettings> = settings.routes.iter().map(|route| (&*route.name, route)).collect();
         let cases = file.cases.iter().enumerate();
         let read: Vec<Expectation> = cases
             .filter_map(|(index, case)| case.expectation(&list.index(index), &routes, settings, &mut checks))
@@ -220,7 +220,11 @@ impl Case {
             (None, [only]) => only.as_str(),
             (None, _) => {
                 let expected = "`iss` among the claims, and in it one of the route's issuers";
-                checks.refuse_key(&at, "the route has several issuers, and scopes may stand elsewhere in each", expected);
+                checks.refuse_key(
+                    &at,
+                    "the route has several issuers, and scopes may stand elsewhere in each",
+                    expected,
+                );
                 return None;
             }
             (Some(issuer), _) => issuer.as_str().unwrap_or_default(),
@@ -228,9 +232,9 @@ impl Case {
         let serves = route.issuers.iter().any(|issuer| issuer.as_str() == named);
         let issuer = settings.authorization_servers.iter().find(|issuer| issuer.issuer.as_str() == named);
         let Some(issuer) = issuer.filter(|_| serves) else {
-            let (meant, names) = among(named, route.issuers.iter().map(|issuer| issuer.as_str()));
-            let found = format!("{} is no issuer of this route{meant}", checks.shown(&at.key("iss")));
-            checks.refuse(&at.key("iss"), found, format!("exactly one of {names}"));
+            let (hint, known) = among(named, route.issuers.iter().map(Issuer::as_str));
+            let found = format!("{} is no issuer of this route{hint}", checks.shown(&at.key("iss")));
+            checks.refuse(&at.key("iss"), found, format!("exactly one of {known}"));
             return None;
         };
         Some(scopes_of(&Value::Object(claims.clone()), issuer))

@@ -73,7 +73,8 @@ impl Rehearsal {
         let credentials = [b"Bearer ".as_slice(), bytes].concat();
         let mut headers = HeaderMap::new();
         // What no header can hold never arrives as a token.
-        let mut value = HeaderValue::from_maybe_shared(Bytes::from(credentials)).map_err(|_| Failure::InvalidRequest)?;
+        let mut value =
+            HeaderValue::from_maybe_shared(Bytes::from(credentials)).map_err(|_| Failure::InvalidRequest)?;
         value.set_sensitive(true);
         headers.insert(header::AUTHORIZATION, value);
         Ok(AccessToken::take(&mut headers, self.limits.token_bytes_max)?)

@@ -62,11 +62,7 @@ impl Wish {
             }
             (_, named) => (named.is_none(), "no tool, prompt or resource"),
         };
-        if fits {
-            Ok(Self { method: method.to_owned(), named })
-        } else {
-            Err(format!("{method} with {wants}"))
-        }
+        if fits { Ok(Self { method: method.to_owned(), named }) } else { Err(format!("{method} with {wants}")) }
     }
 
     /// The method.
@@ -170,16 +166,16 @@ mod tests {
     use super::super::revision::ALL;
     use super::*;
 
-    fn tool(name: &str) -> Option<Named> {
-        Some(Named::Tool(name.to_owned()))
+    fn tool(name: &str) -> Named {
+        Named::Tool(name.to_owned())
     }
 
-    fn prompt(name: &str) -> Option<Named> {
-        Some(Named::Prompt(name.to_owned()))
+    fn prompt(name: &str) -> Named {
+        Named::Prompt(name.to_owned())
     }
 
-    fn resource(uri: &str) -> Option<Named> {
-        Some(Named::Resource(uri.to_owned()))
+    fn resource(uri: &str) -> Named {
+        Named::Resource(uri.to_owned())
     }
 
     /// What the inspection of a request makes of it.
@@ -200,15 +196,15 @@ mod tests {
             }
         };
         for name in ["get_x", " padded ", "caf\u{e9}", "=?base64?eA==?=", "a\nb", "\0", ""] {
-            check(None, tool(name), Operation::CallTool(name.to_owned()));
-            check(None, prompt(name), Operation::GetPrompt(name.to_owned()));
+            check(None, Some(tool(name)), Operation::CallTool(name.to_owned()));
+            check(None, Some(prompt(name)), Operation::GetPrompt(name.to_owned()));
             let uri = name.to_owned();
-            check(None, resource(name), Operation::UseResource { method: "resources/read", uri });
-            check(Some("completion/complete"), prompt(name), Operation::CompletePrompt(name.to_owned()));
-            check(Some("completion/complete"), resource(name), Operation::CompleteResource(name.to_owned()));
-            check(Some("subscriptions/listen"), resource(name), Operation::Listen(vec![name.to_owned()]));
+            check(None, Some(resource(name)), Operation::UseResource { method: "resources/read", uri });
+            check(Some("completion/complete"), Some(prompt(name)), Operation::CompletePrompt(name.to_owned()));
+            check(Some("completion/complete"), Some(resource(name)), Operation::CompleteResource(name.to_owned()));
+            check(Some("subscriptions/listen"), Some(resource(name)), Operation::Listen(vec![name.to_owned()]));
         }
-        check(Some("tools/call"), tool("x"), Operation::CallTool("x".to_owned()));
+        check(Some("tools/call"), Some(tool("x")), Operation::CallTool("x".to_owned()));
         check(Some("subscriptions/listen"), None, Operation::Listen(Vec::new()));
         check(Some("tools/list"), None, Operation::Core("tools/list"));
         check(Some("notifications/initialized"), None, Operation::Core("notifications/initialized"));
@@ -221,10 +217,10 @@ mod tests {
         };
         check(None, None, "one of a tool, a prompt, a resource and a method");
         check(Some("tools/call"), None, "tools/call with a tool");
-        check(Some("tools/call"), prompt("x"), "tools/call with a tool");
+        check(Some("tools/call"), Some(prompt("x")), "tools/call with a tool");
         check(Some("resources/subscribe"), None, "resources/subscribe with a resource");
-        check(Some("completion/complete"), tool("x"), "completion/complete with a prompt or a resource");
-        check(Some("subscriptions/listen"), tool("x"), "subscriptions/listen with a resource, or nothing");
-        check(Some("tools/list"), tool("x"), "tools/list with no tool, prompt or resource");
+        check(Some("completion/complete"), Some(tool("x")), "completion/complete with a prompt or a resource");
+        check(Some("subscriptions/listen"), Some(tool("x")), "subscriptions/listen with a resource, or nothing");
+        check(Some("tools/list"), Some(tool("x")), "tools/list with no tool, prompt or resource");
     }
 }

@@ -90,17 +90,22 @@ pub struct Shown {
 pub enum Part {
     /// Strict JSON.
     Json(Value),
-    /// Something else, decoded.
+    /// Begins like JSON, and is none that can be relied on.
     Text(String),
-    /// Not there, or not base64url.
+    /// Not there, or nothing of the kind.
     Unreadable,
 }
 
-/// Header and claims of a token, as far as there are any.
+/// Header and claims of a token, as far as there are any. Nothing of a token that is no JWT: all of it is the secret.
 #[must_use]
 pub fn shown(token: &AccessToken) -> Shown {
-    let mut parts = token.as_str().split('.');
-    Shown { header: part(parts.next()), claims: part(parts.next()) }
+    let parts: Vec<&str> = token.as_str().split('.').collect();
+    match parts.as_slice() {
+        [header, claims, _signature] => Shown { header: part(header), claims: part(claims) },
+        // An encrypted one (RFC 7516 §7.1) still says so.
+        [header, _, _, _, _] => Shown { header: part(header), claims: Part::Unreadable },
+        _ => Shown { header: Part::Unreadable, claims: Part::Unreadable },
+    }
 }
 
 /// The issuer that a token says it is of, unverified: to know whose keys are wanted.
@@ -214,8 +219,8 @@ impl Examined {
     }
 }
 
-fn part(text: Option<&str>) -> Part {
-    let Some(Ok(bytes)) = text.filter(|text| !text.is_empty()).map(|text| URL_SAFE_NO_PAD.decode(text)) else {
+fn part(text: &str) -> Part {
+    let Some(bytes) = URL_SAFE_NO_PAD.decode(text).ok().filter(|bytes| bytes.starts_with(b"{")) else {
         return Part::Unreadable;
     };
     let strict = strict::check(&bytes, DEPTH_MAX).is_ok();
