@@ -1,7 +1,12 @@
 //! What each command does. Exit codes: 0, 1 for a failure at run time, 2 for wrong arguments, 78 (`EX_CONFIG`) for a file
 //! that cannot be used; with 78 no socket was opened.
 
+mod explain;
 mod logs;
+mod shells;
+mod test;
+mod token;
+mod words;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -31,7 +36,11 @@ use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{sleep, timeout};
 use tracing::level_filters::LevelFilter;
 
+use self::explain::Explain;
 use self::logs::Logs;
+use self::shells::{Completions, Man};
+use self::test::Test;
+use self::token::Token;
 
 /// The auth gateway in front of unmodified MCP servers.
 ///
@@ -62,6 +71,25 @@ enum Command {
         #[command(flatten)]
         file: File,
     },
+    /// Say which rule decides one operation for one caller, and print the exact answer that a client would get.
+    ///
+    /// Nothing is sent: the file is read, and the request is decided and answered by the functions that `run` uses. Sessions,
+    /// origins and rates are taken to be in order.
+    Explain(Explain),
+    /// Hold the file against a table of what it is expected to permit and refuse; for a pipeline.
+    ///
+    /// Ends with 0 if all of it holds, with 1 and a table of what differs, or with 78 if a file cannot be used.
+    /// config/minimal.test.yaml is a table to start from.
+    Test(Test),
+    /// Look at access tokens.
+    Token {
+        #[command(subcommand)]
+        command: Token,
+    },
+    /// Print the completions for a shell, to be sourced by it.
+    Completions(Completions),
+    /// Print a manual page, for `man -l -` or a folder of manual pages.
+    Man(Man),
     /// See it work: a development authorization server, an MCP server and the gateway in one process, on this machine.
     ///
     /// Prints what to paste into clients, and then each decision as it is made. Nothing of it is for production: its login
@@ -117,6 +145,11 @@ pub(crate) fn run() -> ExitCode {
                 Err(error) => unusable(path, &error),
             }
         }),
+        Command::Explain(options) => explain::explain(&options),
+        Command::Test(options) => test::test(&options),
+        Command::Token { command: Token::Decode(options) } => token::decode(&options),
+        Command::Completions(options) => shells::completions(&options),
+        Command::Man(options) => shells::man(&options),
         #[cfg(feature = "demo")]
         Command::Demo(options) => logged(LogFormat::Text, LevelFilter::WARN, || show(options)),
     }
@@ -173,13 +206,23 @@ fn with_file(file: &File, then: impl FnOnce(&Path, Settings, Vec<Watched>) -> Ex
 }
 
 fn print_out(text: &str) -> ExitCode {
-    match std::io::stdout().write_all(text.as_bytes()) {
+    print_bytes(text.as_bytes())
+}
+
+fn print_bytes(bytes: &[u8]) -> ExitCode {
+    match std::io::stdout().write_all(bytes) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: cannot write to standard output: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// An argument that cannot be right, which only the file or standard input could tell.
+fn refused_argument(error: &str) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::from(EX_USAGE)
 }
 
 fn unusable(path: &Path, error: &str) -> ExitCode {
@@ -374,6 +417,8 @@ fn warnings(settings: &Settings) -> Vec<String> {
 const DEFAULT_FILES: [&str; 2] = ["gatepost.yaml", "/etc/gatepost/gatepost.yaml"];
 /// `sysexits.h`: something was found in a configuration file.
 const EX_CONFIG: u8 = 78;
+/// As for arguments that cannot be read.
+const EX_USAGE: u8 = 2;
 /// From closing the listener until requests are refused.
 const LAST_ARRIVALS: Duration = Duration::from_millis(100);
 /// For the clean end of streams that did not end by themselves.

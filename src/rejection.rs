@@ -11,6 +11,7 @@ use http::StatusCode;
 
 use crate::mcp::message::{INVALID_PARAMS, MessageId};
 use crate::mcp::operation::Asked;
+use crate::oauth::bearer::BearerFault;
 use crate::oauth::scope::ScopeSet;
 
 /// A refusal: why, and what it answers.
@@ -211,6 +212,16 @@ impl From<Denial> for Cause {
 impl From<Failure> for Cause {
     fn from(failure: Failure) -> Self {
         Self::Failure(failure)
+    }
+}
+
+impl From<BearerFault> for Failure {
+    fn from(fault: BearerFault) -> Self {
+        match fault {
+            BearerFault::Missing => Self::MissingToken,
+            BearerFault::Invalid => Self::InvalidRequest,
+            BearerFault::TooLong => Self::InvalidToken(TokenFault::Malformed),
+        }
     }
 }
 

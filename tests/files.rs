@@ -14,10 +14,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use gatepost::config;
+use gatepost::config::expectations::Expectations;
 use gatepost::gateway::settings::{Settings, Tls};
 use gatepost::mcp::operation::Operation;
 use gatepost::oauth::scope::{Scope, ScopeSet};
 use gatepost::rejection::Denial;
+
+/// Broken tables of expectations.
+const TABLES: &str = "tests/broken/tables";
 
 /// The files of a folder with this ending, by name.
 fn files(folder: &str, ending: &str) -> BTreeMap<String, PathBuf> {
@@ -41,7 +45,9 @@ fn example(name: &str) -> Settings {
 
 #[test]
 fn every_example_loads() {
-    let examples = files("config", "yaml");
+    let (tables, examples): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        files("config", "yaml").into_iter().partition(|(name, _)| name.ends_with(".test.yaml"));
+    assert_eq!(tables.keys().collect::<Vec<_>>(), ["minimal.test.yaml"]);
     for name in examples.keys() {
         example(name);
     }
@@ -106,13 +112,34 @@ fn every_broken_file_is_refused_with_its_message() {
     assert!(different.is_empty(), "{}", different.join("\n"));
 }
 
+/// Tables of expectations, against `config/many-servers.yaml`.
+#[test]
+fn every_broken_table_is_refused_with_its_message() {
+    let broken = files(TABLES, "yaml");
+    assert!(broken.len() >= 4);
+    let settings = example("many-servers.yaml");
+    let mut different = Vec::new();
+    for (name, path) in broken {
+        let text = fs::read(&path).expect("readable");
+        let read = Expectations::read_from(text.as_slice(), &name).and_then(|table| table.of(&settings));
+        let got = read.map_or_else(|errors| errors.to_string(), |_| "(accepted)".to_owned());
+        let expect = fs::read_to_string(path.with_extension("txt")).unwrap_or_default();
+        if got != expect.trim_end() {
+            different.push(format!("{name} gives:\n{got}\n"));
+        }
+    }
+    assert!(different.is_empty(), "{}", different.join("\n"));
+}
+
 #[test]
 fn every_message_has_its_file() {
-    let stems = |ending| {
-        let names = files("tests/broken", ending).into_values();
-        names.map(|path| path.with_extension("")).collect::<Vec<_>>()
-    };
-    assert_eq!(stems("yaml"), stems("txt"));
+    for folder in ["tests/broken", TABLES] {
+        let stems = |ending| {
+            let names = files(folder, ending).into_values();
+            names.map(|path| path.with_extension("")).collect::<Vec<_>>()
+        };
+        assert_eq!(stems("yaml"), stems("txt"));
+    }
 }
 
 /// What the first route of an example says to a caller with these scopes: `permit`, `never`, or the scopes it asks for.

@@ -50,6 +50,7 @@ fn is_normal(uri: &str) -> bool {
             effect,
             enforced: false,
             line: 0,
+            file: "".into(),
         };
         Policy::new(PolicySettings {
             route: "fuzz".into(),

@@ -90,6 +90,11 @@ impl<'a> Checks<'a> {
         self.place(path).line
     }
 
+    /// The name of the file that `path` is in, as messages have it.
+    pub(super) fn file_name(&self, path: &KeyPath) -> &str {
+        self.sources.get(path.file()).map_or("", |source| &source.name)
+    }
+
     /// The value at `path`, fit for a message.
     pub(super) fn shown(&self, path: &KeyPath) -> String {
         self.tree(path).map(|tree| tree.describe(path)).unwrap_or_default()

@@ -2,6 +2,7 @@
 //! line, column, value and what was expected. No socket is opened and nothing is decided here.
 
 pub mod error;
+pub mod expectations;
 
 mod audit;
 mod checks;
@@ -19,7 +20,7 @@ mod transport;
 mod yaml;
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -79,11 +80,14 @@ fn parse_and_watch(text: &str, name: &str, base: &Path, files: &mut Vec<Watched>
 }
 
 fn read_text(path: &Path, expected: &str) -> Result<String, Problem> {
+    let file = File::open(path).map_err(|error| unreadable(&error, expected))?;
+    text_of(file, expected)
+}
+
+fn text_of(source: impl Read, expected: &str) -> Result<String, Problem> {
     let mut bytes = Vec::new();
     let limit = u64::try_from(FILE_BYTES_MAX).unwrap_or(u64::MAX);
-    File::open(path)
-        .and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes))
-        .map_err(|error| Problem::of_file(format!("cannot be read: {error}"), expected))?;
+    source.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| unreadable(&error, expected))?;
     if bytes.len() > FILE_BYTES_MAX {
         return Err(too_long());
     }
@@ -94,6 +98,10 @@ fn read_text(path: &Path, expected: &str) -> Result<String, Problem> {
         let place = Place { line: lines().count(), column: in_line.saturating_add(1) };
         Problem::at(place, KeyPath::default(), "this is not UTF-8", "a text in UTF-8; save it in that encoding")
     })
+}
+
+fn unreadable(error: &io::Error, expected: &str) -> Problem {
+    Problem::of_file(format!("cannot be read: {error}"), expected)
 }
 
 fn too_long() -> Problem {

@@ -1,6 +1,8 @@
 //! `routes[].rules`: what each rule is about and what it demands. A rule that says two things, or nothing, or that can
 //! never decide, is refused: its writer believes in a protection that is not there.
 
+use std::sync::Arc;
+
 use super::checks::Checks;
 use super::error::{one_of, shown};
 use super::place::KeyPath;
@@ -44,13 +46,15 @@ const EFFECTS: [&str; 4] = ["scopes", "any_scope", "allow", "deny"];
 pub(super) fn rules(written: &[raw::Rule], list: &KeyPath, checks: &mut Checks<'_>) -> Option<Vec<Rule>> {
     let mut rules = Some(Vec::new());
     let mut earlier = Earlier::default();
+    let file: Arc<str> = checks.file_name(list).into();
     for (index, rule) in written.iter().enumerate() {
         let path = list.index(index);
         let target = target(rule, &path, &mut earlier, checks);
         let effect = effect(rule, &path, checks);
         match (target.zip(effect), &mut rules) {
             (Some((target, effect)), Some(rules)) => {
-                rules.push(Rule { target, effect, enforced: rule.mode.is_some(), line: checks.line_number(&path) });
+                let (file, line) = (Arc::clone(&file), checks.line_number(&path));
+                rules.push(Rule { target, effect, enforced: rule.mode.is_some(), line, file });
             }
             (Some(_), None) => {}
             (None, _) => rules = None,

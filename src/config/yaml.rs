@@ -20,6 +20,11 @@ pub(super) fn read_included(text: &str) -> Result<(Included, Node), Vec<Problem>
     read_as(text, "`routes:` with the routes of this file, or no such file")
 }
 
+/// The same for a table of expectations.
+pub(super) fn read_expectations<T: DeserializeOwned>(text: &str) -> Result<(T, Node), Vec<Problem>> {
+    read_as(text, "`cases:` with what is expected; config/minimal.test.yaml is a table to start from")
+}
+
 fn read_as<T: DeserializeOwned>(text: &str, needed: &str) -> Result<(T, Node), Vec<Problem>> {
     // Some editors begin every file with a byte order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -203,6 +208,8 @@ fn example(key: &str) -> String {
         "name" => "`name: github`, the word for this route in logs, metrics and metadata".to_owned(),
         "path" => "`path: /github/mcp`, the path of the MCP endpoint on public_url".to_owned(),
         "upstream" => "`upstream: http://127.0.0.1:3000/mcp`, the URL of the MCP server".to_owned(),
+        "expect" => "`expect: allow`, or a reason word such as `expect: insufficient_scope`".to_owned(),
+        "cases" => "`cases:` and a list of what is expected".to_owned(),
         "url" => "`url: http://127.0.0.1:3000/mcp`, the URL of the MCP server".to_owned(),
         other => format!("`{other}:` and its value"),
     }

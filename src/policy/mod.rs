@@ -2,6 +2,7 @@
 //! tokens. A `Permit` is made here and nowhere else.
 
 pub mod decide;
+pub mod explain;
 pub mod pattern;
 pub mod rule;
 mod uri;

@@ -52,6 +52,8 @@ pub struct Rule {
     pub enforced: bool,
     /// Its line in the file, counted from 1; 0 where it stands in none.
     pub line: usize,
+    /// The file, as messages name it; empty where it stands in none.
+    pub file: Arc<str>,
 }
 
 /// What a rule is about.

@@ -5,6 +5,7 @@ mod cache;
 mod claims;
 pub mod clock;
 mod discovery;
+pub mod examine;
 mod jwks;
 mod jwt;
 mod keys;
@@ -32,7 +33,7 @@ pub use principal::{ClaimPath, Principal};
 
 use crate::oauth::bearer::AccessToken;
 use crate::oauth::ids::{Audience, Issuer, ResourceUri};
-use crate::rejection::TokenFault;
+use crate::rejection::{Failure, TokenFault};
 use cache::TokenCache;
 use claims::{Claims, Verdict};
 use clock::Clock;
@@ -223,6 +224,16 @@ impl Validator {
     /// The principal that `token` stands for on a route that asks for `recipient`.
     pub async fn validate(&self, token: impl Into<Presented>, recipient: &Recipient) -> Result<Principal, TokenError> {
         let Presented { token, digest } = token.into();
+        self.judge(&token, digest, recipient).await
+    }
+
+    /// `digest` is that of `token`.
+    async fn judge(
+        &self,
+        token: &AccessToken,
+        digest: cache::TokenDigest,
+        recipient: &Recipient,
+    ) -> Result<Principal, TokenError> {
         let cached = self.cached(&digest);
         self.cache.looked(cached.is_some());
         if let Some((verdict, issuer)) = cached {
@@ -332,6 +343,15 @@ impl KnownIssuer {
 impl Drop for KnownIssuer {
     fn drop(&mut self) {
         self.refresher.abort();
+    }
+}
+
+impl From<TokenError> for Failure {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Invalid(fault) => Self::InvalidToken(fault),
+            TokenError::KeysUnavailable { retry_after_secs } => Self::KeysUnavailable { retry_after_secs },
+        }
     }
 }
 

@@ -7,6 +7,8 @@ mod support; // the fakes, the gateway, the client, and the invariants
 #[cfg(test)]
 mod admin; // the listener for operators
 #[cfg(test)]
+mod agree; // explain, test and token decode say what the gateway does
+#[cfg(test)]
 mod answers; // every reason word with its whole answer
 #[cfg(test)]
 mod audit; // what a record says

@@ -90,6 +90,10 @@ fn every_file_opens_with_what_it_is_for() {
 fn every_example_file_loads() {
     let mut loaded = 0;
     for file in files("config").into_iter().filter(|file| file.extension().is_some_and(|ending| ending == "yaml")) {
+        // A table of what such a file is expected to say; `tests/files.rs` holds it against that file.
+        if file.to_str().unwrap().ends_with(".test.yaml") {
+            continue;
+        }
         if let Err(errors) = gatepost::config::load(&file) {
             panic!("{errors}");
         }

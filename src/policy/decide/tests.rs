@@ -36,6 +36,7 @@ fn rule(text: &str) -> Rule {
         },
         enforced,
         line: 0,
+        file: "".into(),
     }
 }
 
