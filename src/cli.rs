@@ -1,7 +1,10 @@
 //! What each command does. Exit codes: 0, 1 for a failure at run time, 2 for wrong arguments, 78 (`EX_CONFIG`) for a file
 //! that cannot be used; with 78 no socket was opened.
 
+mod init;
 mod logs;
+mod online;
+mod suggest;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -59,6 +62,29 @@ enum Command {
     Check {
         #[command(flatten)]
         file: File,
+        /// Also ask: fetch metadata and keys of each issuer, ask each server what it has, and warn of what will bite. Sends no
+        /// credentials. Exit code 1 when something would not work; warnings alone are no failure.
+        #[arg(long)]
+        online: bool,
+    },
+    /// Ask a running MCP server for its tools, and write a least-privilege file to start from.
+    ///
+    /// Tools get scopes by what the server says of them (readOnlyHint, destructiveHint, openWorldHint): a tool that says
+    /// nothing counts as destructive, and a name makes it stricter, never looser. Everything is named exactly; what cannot be
+    /// written safely is left out, and so denied. Nothing is called, and no secret is written.
+    Init(init::Init),
+    /// Propose rules from the audit log of routes in `mode: report`.
+    ///
+    /// Reads records and prints rules for what no rule names and somebody asked for, with who asked and how often; never
+    /// `allow`, never a pattern. Also says which rules of the file nobody needed.
+    Suggest {
+        /// The routing file, to say which of its rules were never used [default: gatepost.yaml, then
+        /// /etc/gatepost/gatepost.yaml, where one is there]
+        #[arg(long, short, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Audit records, one JSON object a line; `-` for standard input
+        #[arg(value_name = "AUDIT-LOG", default_value = "-")]
+        log: PathBuf,
     },
     /// See it work: a development authorization server, an MCP server and the gateway in one process, on this machine.
     ///
@@ -105,7 +131,10 @@ enum LogFormat {
 pub(crate) fn run() -> ExitCode {
     match Arguments::parse().command {
         Command::Run { file, log_format, log_level } => logged(log_format, log_level, || with_file(&file, serve)),
-        Command::Check { file } => with_file(&file, |path, settings, _| {
+        Command::Init(options) => init::run(&options),
+        Command::Suggest { config, log } => suggest::run(config.as_deref(), &log),
+        Command::Check { file, online: true } => with_file(&file, |path, settings, _| online::run(path, settings)),
+        Command::Check { file, online: false } => with_file(&file, |path, settings, _| {
             let summary = summary(path, &settings);
             for warning in warnings(&settings) {
                 eprintln!("{}: warning: {warning}", path.display());
@@ -171,13 +200,19 @@ fn with_file(file: &File, then: impl FnOnce(&Path, Settings, Vec<Watched>) -> Ex
 }
 
 fn print_out(text: &str) -> ExitCode {
-    match std::io::stdout().write_all(text.as_bytes()) {
+    match write_out(text) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: cannot write to standard output: {error}");
+            eprintln!("error: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn write_out(text: &str) -> Result<(), String> {
+    let mut out = std::io::stdout();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    written.map_err(|error| format!("cannot write to standard output: {error}"))
 }
 
 fn unusable(path: &Path, error: &str) -> ExitCode {

@@ -8,6 +8,7 @@ mod discovery;
 mod jwks;
 mod jwt;
 mod keys;
+pub mod look;
 pub mod principal;
 mod refresh;
 mod rsa;
