@@ -133,7 +133,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Run { file, log_format, log_level } => logged(log_format, log_level, || with_file(&file, serve)),
         Command::Init(options) => init::run(&options),
         Command::Suggest { config, log } => suggest::run(config.as_deref(), &log),
-        Command::Check { file, online: true } => with_file(&file, |path, settings, _| online::run(path, settings)),
+        Command::Check { file, online: true } => with_file(&file, |path, settings, _| online::run(path, &settings)),
         Command::Check { file, online: false } => with_file(&file, |path, settings, _| {
             let summary = summary(path, &settings);
             for warning in warnings(&settings) {

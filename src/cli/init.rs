@@ -177,9 +177,9 @@ fn inventory(settings: &UpstreamSettings, credentials: HeaderMap, url: &str) -> 
 /// Writes a file that is not there yet.
 fn write_new(path: &Path, text: &str) -> Result<(), String> {
     let opened = OpenOptions::new().write(true).create_new(true).open(path);
-    let mut file = opened.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => exists(path),
-        _ => format!("cannot write {}: {error}", path.display()),
+    let mut file = opened.map_err(|error| {
+        let is_there = error.kind() == std::io::ErrorKind::AlreadyExists;
+        if is_there { exists(path) } else { format!("cannot write {}: {error}", path.display()) }
     })?;
     file.write_all(text.as_bytes()).map_err(|error| {
         // Half a file is none; it is ours, since it was not there.

@@ -11,15 +11,15 @@ use gatepost::survey::online;
 use gatepost::token::clock::Clock;
 
 /// Runs it. Warnings alone end with 0, what will not work with 1.
-pub(super) fn run(path: &Path, settings: Settings) -> ExitCode {
-    let (summary, warnings) = (super::summary(path, &settings), super::warnings(&settings));
+pub(super) fn run(path: &Path, settings: &Settings) -> ExitCode {
+    let (summary, warnings) = (super::summary(path, settings), super::warnings(settings));
     if let Err(error) = Prepared::new(settings.clone()) {
         return super::unusable(path, &error);
     }
     let asked = HttpFetch::new().and_then(|fetch| {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime = runtime.map_err(|error| format!("no threads: {error}"))?;
-        let found = runtime.block_on(online::check(&settings, Arc::new(fetch), Clock::system().now()));
+        let found = runtime.block_on(online::check(settings, Arc::new(fetch), Clock::system().now()));
         // A name server that does not answer holds a thread.
         runtime.shutdown_background();
         found

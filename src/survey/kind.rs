@@ -5,7 +5,6 @@ use super::text;
 
 /// What a server says of a tool (MCP, `ToolAnnotations`); `None` for what it does not say, or says as no truth value.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[expect(clippy::struct_field_names, reason = "the names that MCP gives them")]
 pub struct Hints {
     /// `readOnlyHint`.
     pub read_only_hint: Option<bool>,
@@ -81,9 +80,8 @@ impl Kind {
             (None | Some(false), Some(true)) => Self::Destroy,
         };
         if kind > Self::ReadOpen {
-            match hints.idempotent_hint {
-                Some(true) => notes.push("idempotent: called again it does no more"),
-                Some(false) | None => {}
+            if hints.idempotent_hint == Some(true) {
+                notes.push("idempotent: called again it does no more");
             }
             if hints.open_world_hint == Some(true) {
                 notes.push("open world: reaches beyond its server");

@@ -15,7 +15,7 @@ use super::Lines;
 use crate::gateway::route::Table;
 use crate::gateway::settings::{RouteSettings, Settings, Tls};
 use crate::gateway::tls;
-use crate::oauth::ids::Issuer;
+use crate::oauth::ids::{Audience, Issuer};
 use crate::token::Fetch;
 use crate::token::look::look;
 
@@ -115,7 +115,7 @@ fn addresses(settings: &Settings) -> Result<Findings, String> {
             route.name
         ));
         if !route.audiences.is_empty() {
-            let audiences: Vec<&str> = route.audiences.iter().map(|audience| audience.as_str()).collect();
+            let audiences: Vec<&str> = route.audiences.iter().map(Audience::as_str).collect();
             found.line(format!("    or {}", audiences.join(", ")));
         }
     }
@@ -157,7 +157,7 @@ pub fn text(found: &Findings) -> String {
 /// One issuer, one server.
 const ONE_MAX: Duration = Duration::from_secs(10);
 /// All of them.
-const ALL_MAX: Duration = Duration::from_secs(60);
+const ALL_MAX: Duration = Duration::from_mins(1);
 const AT_ONCE_MAX: usize = 32;
 const DAY: u64 = 86_400;
 const EXPIRY_NEAR: u64 = 14 * DAY;

@@ -316,12 +316,15 @@ impl Server {
     ) -> Result<(Value, Option<HeaderValue>), Fault> {
         self.last_id += 1;
         let id = self.last_id;
-        if self.modern {
-            params["_meta"] = json!({
+        if self.modern
+            && let Some(params) = params.as_object_mut()
+        {
+            let meta = json!({
                 "io.modelcontextprotocol/protocolVersion": Revision::V2026_07_28.as_str(),
                 "io.modelcontextprotocol/clientInfo": client(),
                 "io.modelcontextprotocol/clientCapabilities": {},
             });
+            params.insert("_meta".to_owned(), meta);
         }
         let message = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
         let within = async {

@@ -200,7 +200,7 @@ impl Seen {
         match settings {
             Some(settings) => self.unused(settings, &mut out),
             None => {
-                out.push("\n# Without a routing file (--config FILE) nothing is said of rules that were never used.")
+                out.push("\n# Without a routing file (--config FILE) nothing is said of rules that were never used.");
             }
         }
         out.0
@@ -325,7 +325,7 @@ impl OfRoute {
             match proposable {
                 Err(why) => left_out.push((what.word(), name, asked, why)),
                 Ok(()) if of_kind.len() == PROPOSED_MAX => {
-                    left_out.push((what.word(), name, asked, "too many; see the log"))
+                    left_out.push((what.word(), name, asked, "too many; see the log"));
                 }
                 Ok(()) => of_kind.push((name, asked)),
             }

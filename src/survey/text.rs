@@ -8,11 +8,14 @@ pub(super) fn quoted(text: &str) -> String {
     out.push('"');
     for char in text.chars() {
         match char {
-            '"' | '\\' => out.extend(['\\', char]),
+            '"' | '\\' => {
+                out.push('\\');
+                out.push(char);
+            }
             ' ' => out.push(char),
             _ if char.is_ascii_graphic() || is_letter(char) => out.push(char),
             // YAML has one escape for every character, JSON needs two for many.
-            _ => out.push_str(&format!("\\U{:08X}", u32::from(char))),
+            _ => out.extend(["\\U", &format!("{:08X}", u32::from(char))]),
         }
     }
     out.push('"');

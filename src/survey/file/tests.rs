@@ -289,7 +289,7 @@ proptest! {
         let policy = route.policy.settings();
         prop_assert_eq!(policy.default, Otherwise::Deny);
         prop_assert_eq!(settings.authorization_servers.len(), 1);
-        prop_assert_eq!(&*route.upstream.authority.as_str(), "127.0.0.1:3000");
+        prop_assert_eq!(route.upstream.authority.as_str(), "127.0.0.1:3000");
         for rule in &policy.rules {
             let Effect::AllOf(scopes) = &rule.effect else { panic!("a rule without scopes: {rule:?}") };
             prop_assert_eq!(scopes.len(), 1);
