@@ -92,7 +92,7 @@ fn read_only() -> Value {
 #[tokio::test]
 async fn init_asks_an_older_server_for_all_it_has() {
     let mcp = McpServer::up();
-    mcp.permit(10);
+    mcp.permit(9);
     hello(&mcp, json!({"tools": {}, "prompts": {}, "resources": {}}));
     let page = json!({"tools": [tool("list_notes", read_only()), tool("get_note", Value::Null)], "nextCursor": "p2"});
     let noise =
@@ -118,7 +118,7 @@ async fn init_asks_an_older_server_for_all_it_has() {
     assert_eq!(&*settings.routes[0].name, "notes");
 
     let mut methods = Vec::new();
-    for place in 0..10 {
+    for place in 0..9 {
         let seen = mcp.next().await;
         let session = (place > 1).then_some(SESSION_ID);
         assert_eq!(seen.header("mcp-session-id"), session, "{seen:?}");
@@ -139,7 +139,7 @@ async fn init_asks_an_older_server_for_all_it_has() {
         "resources/templates/list",
         "DELETE",
     ];
-    assert_eq!(methods[..9], expect[..9]);
+    assert_eq!(methods, expect);
 }
 
 #[tokio::test]
@@ -307,7 +307,7 @@ async fn a_gateway_with_the_file_of_the_demos_server_opens_no_more_than_it_says(
         .replace("listen: 127.0.0.1:8080", "listen: {listen}\npublic_url: http://{listen}")
         .replace("https://auth.example.com", "{issuer}")
         .replace("path: \"/notes/mcp\"", &format!("path: {PATH}"));
-    let mut world = World::start(&text).await;
+    let world = World::start(&text).await;
     let meta = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
@@ -338,11 +338,9 @@ async fn a_gateway_with_the_file_of_the_demos_server_opens_no_more_than_it_says(
                 .header("MCP-Protocol-Version", "2026-07-28")
                 .header("Mcp-Method", method)
                 .header("Mcp-Name", name);
-            let reply = request.passed_through().send().await;
+            let reply = request.send().await;
             let expect = if needs.is_empty() || needs != held { 403 } else { 200 };
             assert_eq!(reply.status, expect, "{name} with {held:?}: {}", reply.text());
-            let record = world.record().await;
-            assert_eq!(record["decision"], if expect == 200 { "allowed" } else { "refused" }, "{record}");
         }
     }
     world.finish().await;
