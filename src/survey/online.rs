@@ -161,3 +161,32 @@ const ALL_MAX: Duration = Duration::from_mins(1);
 const AT_ONCE_MAX: usize = 32;
 const DAY: u64 = 86_400;
 const EXPIRY_NEAR: u64 = 14 * DAY;
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
+    use super::*;
+
+    #[test]
+    fn a_certificate_that_ends_soon_is_a_warning_and_one_that_has_ended_a_failure() {
+        let mut params = CertificateParams::new(vec!["a".to_owned()]).unwrap();
+        params.not_after = date_time_ymd(2030, 1, 1);
+        let pem = params.self_signed(&KeyPair::generate().unwrap()).unwrap().pem();
+        let path = std::env::temp_dir().join(format!("gatepost-online-{}.pem", std::process::id()));
+        std::fs::write(&path, pem).unwrap();
+        let end = 1_893_456_000;
+        let tls = Tls::Files { certificate: path.clone(), private_key: path.clone() };
+        let check = |now: u64, expect: (usize, usize, usize), says: &str| {
+            let found = certificate(&tls, now);
+            assert_eq!((found.lines.len(), found.warnings.len(), found.failures.len()), expect, "{found:?}");
+            assert!(format!("{found:?}").contains(says), "{found:?}");
+        };
+        check(end - 14 * DAY, (1, 0, 0), "ends in 14 days");
+        check(end - 14 * DAY + 1, (0, 1, 0), "ends in 13 days");
+        check(end, (0, 0, 1), "has ended 0 days ago");
+        std::fs::remove_file(&path).unwrap();
+        check(end, (0, 1, 0), "cannot be read");
+        assert_eq!(certificate(&Tls::External, end), Findings::default());
+    }
+}

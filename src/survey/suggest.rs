@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::Lines;
 use super::text::{check_name, line, quoted};
-use crate::gateway::settings::Settings;
+use crate::gateway::settings::{RouteSettings, Settings};
 use crate::oauth::scope::Scope;
 use crate::policy::is_normal_uri;
 use crate::policy::pattern::{Dialect, Pattern};
@@ -73,6 +73,8 @@ struct OfRoute {
     lacking: BTreeMap<String, Asked>,
     /// By the rule that denies.
     denied: BTreeMap<String, u64>,
+    /// Scopes that somebody held: none of them is a new one.
+    held: BTreeSet<String>,
 }
 
 #[derive(Debug, Default)]
@@ -190,7 +192,7 @@ impl Seen {
         let mut any = false;
         for (name, seen) in reporting {
             any = true;
-            seen.propose(name, &mut out);
+            seen.propose(name, settings, &mut out);
         }
         if !any {
             out.push(
@@ -283,6 +285,11 @@ impl OfRoute {
             asked.callers.add(caller);
         }
         let held = held.split(' ').filter(|scope| !scope.is_empty());
+        for scope in held.clone() {
+            if self.held.len() < SCOPES_MAX && !self.held.contains(scope) {
+                self.held.insert(scope.to_owned());
+            }
+        }
         asked.held = Some(match asked.held.take() {
             None => held.take(HELD_MAX).map(str::to_owned).collect(),
             Some(before) => {
@@ -293,7 +300,7 @@ impl OfRoute {
         true
     }
 
-    fn propose(&self, route: &str, out: &mut Lines) {
+    fn propose(&self, route: &str, settings: Option<&Settings>, out: &mut Lines) {
         out.push(format_args!(
             "\n# Route {}: {} records of {}; a route that enforces would have refused {} operations.",
             quoted(&cut(route)),
@@ -313,10 +320,10 @@ impl OfRoute {
                 out.push(format_args!("#   {}: {times} times", line(rule, 80)));
             }
         }
-        self.rules_for(route, out);
+        self.rules_for(route, settings, out);
     }
 
-    fn rules_for(&self, route: &str, out: &mut Lines) {
+    fn rules_for(&self, route: &str, settings: Option<&Settings>, out: &mut Lines) {
         let mut left_out = Vec::new();
         let mut kinds: BTreeMap<What, Vec<(&str, &Asked)>> = BTreeMap::new();
         for ((what, name), asked) in &self.unnamed {
@@ -337,9 +344,13 @@ impl OfRoute {
         }
         for (what, of_kind) in &kinds {
             let (key, scope) = match what {
-                What::Tool => ("tools", format!("{route}:{{tool}}")),
-                What::Prompt => ("prompts", format!("{route}:prompts")),
-                What::Resource | What::Method => ("resources", format!("{route}:resources")),
+                // No scope of a kind of tools is called so, whatever a tool is called: one called `read` must not open with
+                // the scope of those that read.
+                What::Tool => ("tools", format!("{route}:tool:{{tool}}")),
+                What::Prompt => ("prompts", self.new_scope(&format!("{route}:new-prompts"), settings)),
+                What::Resource | What::Method => {
+                    ("resources", self.new_scope(&format!("{route}:new-resources"), settings))
+                }
             };
             out.push(format_args!("      - {key}:"));
             for (name, asked) in of_kind {
@@ -357,6 +368,19 @@ impl OfRoute {
         if left_out.len() > LEFT_OUT_SHOWN {
             out.push(format_args!("#   … and {} more", left_out.len() - LEFT_OUT_SHOWN));
         }
+    }
+}
+
+impl OfRoute {
+    /// A scope that begins so, and that neither the file names nor somebody holds: what was proposed before is taken.
+    fn new_scope(&self, begin: &str, settings: Option<&Settings>) -> String {
+        let is_taken = |scope: &String| {
+            let named = |route: &RouteSettings| route.policy.scopes_named().iter().any(|named| named.as_str() == scope);
+            self.held.contains(scope) || settings.is_some_and(|settings| settings.routes.iter().any(named))
+        };
+        let mut names =
+            std::iter::once(begin.to_owned()).chain((2..=TRIES_MAX).map(|number| format!("{begin}-{number}")));
+        names.find(|scope| !is_taken(scope)).unwrap_or_else(|| format!("{begin}-unused"))
     }
 }
 
@@ -470,6 +494,9 @@ const RULES_MAX: usize = 4096;
 const ENTRIES_MAX: usize = 5000;
 const CALLERS_MAX: usize = 100;
 const HELD_MAX: usize = 50;
+/// Different scopes that are remembered, of one route.
+const SCOPES_MAX: usize = 1000;
+const TRIES_MAX: usize = 100;
 /// After so many characters the log cuts a name.
 const LOGGED_CHARS_MAX: usize = 256;
 /// Of one kind on one route.

@@ -116,12 +116,13 @@ async function ask(url, headers, method, params) {
   const accept = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
   const answer = await fetch(url, { method: 'POST', headers: { ...accept, ...headers }, body: JSON.stringify(message) });
   const text = await answer.text();
-  const messages = text.split('\n').filter((line) => line.startsWith('data: ')).map((line) => JSON.parse(line.slice(6)));
+  // An event without data only says where the stream can be taken up again.
+  const data = text.split('\n').filter((line) => /^data: ./.test(line)).map((line) => JSON.parse(line.slice(6)));
   return {
     status: answer.status,
     reason: answer.headers.get('gatepost-reason'),
     session: answer.headers.get('mcp-session-id'),
-    message: messages.find(({ id }) => id === 1),
+    message: data.find(({ id }) => id === 1),
   };
 }
 

@@ -501,6 +501,7 @@ async fn suggest_proposes_rules_that_can_be_pasted_and_nothing_wider() {
         ("mcp", "wipe"),
         ("mcp a", "create_x"),
         ("mcp b", "create_x"),
+        ("mcp", "read"),
         ("mcp", "a*"),
         ("mcp", injected),
         ("mcp", "Überweisung"),
@@ -518,7 +519,7 @@ async fn suggest_proposes_rules_that_can_be_pasted_and_nothing_wider() {
         ("acme/reindex", json!({})),
     ] {
         world.mcp.permit(1);
-        world.message("mcp", method, params).await.passed();
+        world.message("mcp standard:new-prompts", method, params).await.passed();
         log.push_str(&format!("{}\n", world.record().await));
     }
     let path = world.path.clone();
@@ -526,11 +527,12 @@ async fn suggest_proposes_rules_that_can_be_pasted_and_nothing_wider() {
     said.has(
         0,
         &[
-            "From 14 audit records; 3 other lines were passed over",
+            "From 15 audit records; 3 other lines were passed over",
             "needed mcp x:read: once, 1 caller; all of them hold mcp",
             "rules[1] (line",
             "          # 2 times, 1 caller; all of them hold mcp\n          - \"create_x\"",
-            "{tool}\"]",
+            "scopes: [\"standard:tool:{tool}\"]",
+            "scopes: [\"standard:new-prompts-2\"]",
             "#   tool \"a*\" (once, 1 caller; all of them hold mcp): `*` in a rule is a pattern",
             "#   method \"acme/reindex\"",
             "#   resource \"note://**\"",
@@ -544,7 +546,7 @@ async fn suggest_proposes_rules_that_can_be_pasted_and_nothing_wider() {
     let whole = format!("{}{rules}", std::fs::read_to_string(&path).unwrap());
     let settings = config::parse(&whole, "file", Path::new("")).unwrap_or_else(|errors| panic!("{errors}\n{whole}"));
     let tools: Vec<&str> = settings.routes[0].policy.exact_tools().collect();
-    assert_eq!(tools, ["get_x", "wipe", "never", "create_x", "null"]);
+    assert_eq!(tools, ["get_x", "wipe", "never", "create_x", "null", "read"]);
     world.finish().await;
 
     let path = write_file(&log);
