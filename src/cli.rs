@@ -2,8 +2,11 @@
 //! that cannot be used; with 78 no socket was opened.
 
 mod explain;
+mod init;
 mod logs;
+mod online;
 mod shells;
+mod suggest;
 mod test;
 mod token;
 mod words;
@@ -70,6 +73,29 @@ enum Command {
     Check {
         #[command(flatten)]
         file: File,
+        /// Also ask: fetch metadata and keys of each issuer, ask each server what it has, and warn of what will bite. Sends no
+        /// credentials. Exit code 1 when something would not work; warnings alone are no failure.
+        #[arg(long)]
+        online: bool,
+    },
+    /// Ask a running MCP server for its tools, and write a least-privilege file to start from.
+    ///
+    /// Tools get scopes by what the server says of them (readOnlyHint, destructiveHint, openWorldHint): a tool that says
+    /// nothing counts as destructive, and a name makes it stricter, never looser. Everything is named exactly; what cannot be
+    /// written safely is left out, and so denied. Nothing is called, and no secret is written.
+    Init(init::Init),
+    /// Propose rules from the audit log of routes in `mode: report`.
+    ///
+    /// Reads records and prints rules for what no rule names and somebody asked for, with who asked and how often; never
+    /// `allow`, never a pattern. Also says which rules of the file nobody needed.
+    Suggest {
+        /// The routing file, to say which of its rules were never used [default: gatepost.yaml, then
+        /// /etc/gatepost/gatepost.yaml, where one is there]
+        #[arg(long, short, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Audit records, one JSON object a line; `-` for standard input
+        #[arg(value_name = "AUDIT-LOG", default_value = "-")]
+        log: PathBuf,
     },
     /// Say which rule decides one operation for one caller, and print the exact answer that a client would get.
     ///
@@ -135,7 +161,10 @@ enum LogFormat {
 pub(crate) fn run() -> ExitCode {
     match Arguments::parse().command {
         Command::Run { file, log_format, log_level } => logged(log_format, log_level, || with_file(&file, serve)),
-        Command::Check { file } => with_file(&file, |path, settings, _| {
+        Command::Init(options) => init::run(&options),
+        Command::Suggest { config, log } => suggest::run(config.as_deref(), &log),
+        Command::Check { file, online: true } => with_file(&file, |path, settings, _| online::run(path, &settings)),
+        Command::Check { file, online: false } => with_file(&file, |path, settings, _| {
             let summary = summary(path, &settings);
             for warning in warnings(&settings) {
                 eprintln!("{}: warning: {warning}", path.display());
@@ -210,10 +239,10 @@ fn print_out(text: &str) -> ExitCode {
 }
 
 fn print_bytes(bytes: &[u8]) -> ExitCode {
-    match std::io::stdout().write_all(bytes) {
+    match write_out(bytes) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: cannot write to standard output: {error}");
+            eprintln!("error: {error}");
             ExitCode::FAILURE
         }
     }
@@ -223,6 +252,12 @@ fn print_bytes(bytes: &[u8]) -> ExitCode {
 fn refused_argument(error: &str) -> ExitCode {
     eprintln!("error: {error}");
     ExitCode::from(EX_USAGE)
+}
+
+fn write_out(text: &[u8]) -> Result<(), String> {
+    let mut out = std::io::stdout();
+    let written = out.write_all(text).and_then(|()| out.flush());
+    written.map_err(|error| format!("cannot write to standard output: {error}"))
 }
 
 fn unusable(path: &Path, error: &str) -> ExitCode {

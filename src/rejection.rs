@@ -596,7 +596,9 @@ impl Failure {
         }
     }
 
-    fn detail(&self) -> String {
+    /// The same for a failure by itself.
+    #[must_use]
+    pub fn detail(&self) -> String {
         match self {
             Self::MalformedRequest { detail, .. }
             | Self::MediaType { detail }

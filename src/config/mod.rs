@@ -32,11 +32,12 @@ use self::error::{Problem, shown};
 use self::place::{KeyPath, Place};
 use crate::gateway::reload::Watched;
 use crate::gateway::secret::SecretKey;
-use crate::gateway::settings::{Settings, Tls};
+use crate::gateway::settings::{Settings, Timeouts, Tls, UpstreamSettings};
 use crate::oauth::ids::PublicOrigin;
 use crate::oauth::scope::{Scope, ScopeHierarchy};
 
 pub use error::ConfigErrors;
+pub use secret::{SecretFrom, secret_header};
 
 /// A file of this size is a mistake.
 const FILE_BYTES_MAX: usize = 1 << 20;
@@ -62,6 +63,17 @@ pub fn load_and_watch(path: &Path) -> (Result<Settings, ConfigErrors>, Vec<Watch
 /// Reads and checks `text` as a file called `name`. Names of files in it are relative to `base`.
 pub fn parse(text: &str, name: &str, base: &Path) -> Result<Settings, ConfigErrors> {
     parse_and_watch(text, name, base, &mut Vec::new())
+}
+
+/// What the URL of an MCP server amounts to, as `upstream` of a route without anything else.
+pub fn upstream(url: &str) -> Result<UpstreamSettings, String> {
+    routes::plain_upstream(url, &Timeouts::default(), None)
+        .map_err(|expected| format!("{} is not accepted; expected {expected}", shown(url)))
+}
+
+/// Whether a route may have this name; the error says what was expected.
+pub fn check_route_name(name: &str) -> Result<(), &'static str> {
+    routes::route_name(name).map(drop)
 }
 
 fn parse_and_watch(text: &str, name: &str, base: &Path, files: &mut Vec<Watched>) -> Result<Settings, ConfigErrors> {

@@ -183,7 +183,7 @@ fn hiding(route: &raw::Route, path: &KeyPath, checks: &mut Checks<'_>) {
     }
 }
 
-fn route_name(text: &str) -> Result<Arc<str>, &'static str> {
+pub(super) fn route_name(text: &str) -> Result<Arc<str>, &'static str> {
     let is_word = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     if text.is_empty() || text.len() > 64 || !is_word {
         return Err("1 to 64 letters, digits, `-`, `_` and `.`");
@@ -308,16 +308,7 @@ fn upstream(
     let map = match upstream {
         raw::Upstream::Map(map) => map,
         raw::Upstream::Url(text) => {
-            let url = checks.value(path, text, upstream_url(text, common.listen))?;
-            return Some(UpstreamSettings {
-                https: url.https,
-                authority: url.authority,
-                path: url.path,
-                tls: UpstreamTls::default(),
-                identity: Vec::new(),
-                connect_timeout: common.timeouts.connect,
-                answer_timeout: common.timeouts.answer,
-            });
+            return checks.value(path, text, plain_upstream(text, &common.timeouts, common.listen));
         }
     };
     let url = checks.value(&path.key("url"), &map.url, upstream_url(&map.url, common.listen));
@@ -339,6 +330,24 @@ fn upstream(
     }
     let UpstreamUrl { https, authority, path } = url;
     Some(UpstreamSettings { https, authority, path, tls, identity: identity?, connect_timeout, answer_timeout })
+}
+
+/// An upstream that is its URL alone.
+pub(super) fn plain_upstream(
+    url: &str,
+    timeouts: &Timeouts,
+    listen: Option<SocketAddr>,
+) -> Result<UpstreamSettings, &'static str> {
+    let UpstreamUrl { https, authority, path } = upstream_url(url, listen)?;
+    Ok(UpstreamSettings {
+        https,
+        authority,
+        path,
+        tls: UpstreamTls::default(),
+        identity: Vec::new(),
+        connect_timeout: timeouts.connect,
+        answer_timeout: timeouts.answer,
+    })
 }
 
 struct UpstreamUrl {

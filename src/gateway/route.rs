@@ -129,6 +129,29 @@ impl Table {
         })
     }
 
+    /// Every path that clients find something at, in order, with what that is and whose.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<(&str, &'static str, &str)> {
+        let of = |endpoint: &'_ Endpoint| match endpoint {
+            Endpoint::Mcp(_, Part::Whole) => "MCP endpoint",
+            Endpoint::Mcp(_, Part::Stream) => "MCP endpoint (stream)",
+            Endpoint::Mcp(_, Part::Messages) => "MCP endpoint (messages)",
+            Endpoint::ResourceMetadata(..) => "protected resource metadata",
+            Endpoint::ServerMetadata(_) => "authorization server metadata, relayed",
+        };
+        let mut all = Vec::new();
+        for (path, endpoint) in &self.endpoints {
+            let whose: &str = match endpoint {
+                Endpoint::Mcp(route, _) => &route.name,
+                Endpoint::ResourceMetadata(name, _) => name,
+                Endpoint::ServerMetadata(issuer) => issuer.as_str(),
+            };
+            all.push((path.as_str(), of(endpoint), whose));
+        }
+        all.sort_unstable();
+        all
+    }
+
     /// Whether a stream that `route` opened for a token of `issuer` may go on: the route is there, for the same resource, and
     /// takes this issuer's tokens.
     #[must_use]

@@ -9,3 +9,4 @@ mod uri;
 
 pub use decide::Permit;
 pub use rule::{Policy, PolicySettings};
+pub use uri::is_normal as is_normal_uri;

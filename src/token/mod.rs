@@ -9,6 +9,7 @@ pub mod examine;
 mod jwks;
 mod jwt;
 mod keys;
+pub mod look;
 pub mod principal;
 mod refresh;
 mod rsa;

@@ -55,6 +55,8 @@ mod standards; // sentences of the RFCs that nothing else here holds
 #[cfg(test)]
 mod streams; // events one by one, ends and breaks
 #[cfg(test)]
+mod survey; // init, check --online and suggest, before servers and issuers of all kinds
+#[cfg(test)]
 mod tidy; // the shape of the source
 #[cfg(test)]
 mod tls; // https on both sides

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 /// The layers, from the top. A module may name those that stand below it, and never one beside it.
 const LAYERS: &[(&str, &[&str])] = &[
-    ("cli", &["demo", "config", "gateway", "token", "policy", "oauth", "mcp", "rejection"]),
+    ("cli", &["demo", "survey", "config", "gateway", "token", "policy", "oauth", "mcp", "rejection"]),
     ("demo", &["config", "gateway", "token", "policy", "oauth", "mcp", "rejection"]),
+    ("survey", &["config", "gateway", "token", "policy", "oauth", "mcp", "rejection"]),
     ("config", &["gateway", "token", "policy", "oauth", "mcp", "rejection"]),
     ("gateway", &["token", "policy", "oauth", "mcp", "rejection"]),
     ("token", &["oauth", "mcp", "rejection"]),
