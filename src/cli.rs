@@ -335,9 +335,9 @@ fn summary(path: &Path, settings: &Settings) -> String {
         // A query may hold a key for the server.
         let (scheme, query) = (if *https { "https" } else { "http" }, path.query().map_or("", |_| "?…"));
         let upstream = format!("{scheme}://{authority}{}{query}", path.path());
-        lines.push(format!("route {}: {}{} -> {upstream}", route.name, settings.public_url.as_str(), route.path));
+        lines.push(format!("route {}: {}{} -> {upstream}", route.name, route.public_url.as_str(), route.path));
         if let Transport::HttpSse { message_path } = &route.transport {
-            lines.push(format!("  http_sse, messages to {}{message_path}", settings.public_url.as_str()));
+            lines.push(format!("  http_sse, messages to {}{message_path}", route.public_url.as_str()));
         }
         let tokens = |issuer: &Issuer| format!("  tokens of {} for {}", issuer.as_str(), route.resource.as_str());
         lines.extend(route.issuers.iter().map(tokens));
@@ -356,7 +356,8 @@ fn warnings(settings: &Settings) -> Vec<String> {
             "admin: whoever reaches {admin} is shown policy, decisions and who made them, and nothing asks who that is"
         )
     });
-    open.into_iter().chain(settings.routes.iter().flat_map(of_route)).collect()
+    let unused = settings.warnings.iter().cloned();
+    unused.chain(open).chain(settings.routes.iter().flat_map(of_route)).collect()
 }
 
 const DEFAULT_FILES: [&str; 2] = ["gatepost.yaml", "/etc/gatepost/gatepost.yaml"];

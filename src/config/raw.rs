@@ -2,12 +2,11 @@
 //! what each does, its unit and its default. Nothing is checked here but that a key is known and its value of the
 //! right kind; what it means is said in the other files of this folder.
 
+mod either;
+
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::Deserialize;
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 
 /// The top level of the file.
 #[derive(Debug, Deserialize)]
@@ -26,7 +25,7 @@ pub(super) struct File {
     /// it. Default: plain http, on loopback alone.
     pub(super) tls: Option<Tls>,
     /// Further `Host` values that are the gateway's own, `host` or `host:port`; case does not matter. Identifiers stay
-    /// those of `public_url`. Default: `[]`.
+    /// those of `public_url`, and routes with a `public_url` of their own are not found by them. Default: `[]`.
     #[serde(default)]
     pub(super) hosts: Vec<String>,
     /// Worker threads, 1 to 1024. Default: one per core.
@@ -38,6 +37,10 @@ pub(super) struct File {
     /// cycle is refused. Default: `{}`.
     #[serde(default)]
     pub(super) scope_hierarchy: BTreeMap<String, Vec<String>>,
+    /// Rules that routes share: a map from a name (letters, digits, `-` and `_`) to a list of rules. A route takes them in by
+    /// its own `policies`. Default: `{}`.
+    #[serde(default)]
+    pub(super) policies: BTreeMap<String, Vec<Rule>>,
     /// The MCP endpoints. At least one, here or in what `include` names.
     #[serde(default)]
     pub(super) routes: Vec<Route>,
@@ -132,13 +135,30 @@ pub(super) struct AuthorizationServer {
     /// `ES384`, `EdDSA`.
     pub(super) algorithms: Option<Vec<String>>,
     /// The claims that may hold scopes, by name or by JSON pointer (`/realm_access/roles`); the first present one
-    /// counts. Default: `[scope, scp]`.
-    pub(super) scope_claims: Option<Vec<String>>,
+    /// counts. Or a map with `merge`: then all of them count together. Default: `[scope, scp]`.
+    pub(super) scope_claims: Option<ScopeClaims>,
     /// How far clocks may differ, in seconds, 60 at most. Default: `30`.
     pub(super) leeway_secs: Option<u64>,
     /// How its keys are kept.
     #[serde(default)]
     pub(super) keys: Keys,
+}
+
+/// `authorization_servers[].scope_claims`.
+#[derive(Debug)]
+pub(super) enum ScopeClaims {
+    /// A list: the first present one counts.
+    First(Vec<String>),
+    /// A map: all of them count.
+    Merged(MergedClaims),
+}
+
+/// `authorization_servers[].scope_claims`, as a map.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MergedClaims {
+    /// The claims whose scopes count together, those of each that is present.
+    pub(super) merge: Vec<String>,
 }
 
 /// `authorization_servers[].keys`.
@@ -160,6 +180,10 @@ pub(super) struct Route {
     pub(super) name: String,
     /// The exact path of the MCP endpoint on `public_url`.
     pub(super) path: String,
+    /// How clients reach this route, in the place of the file's `public_url`: an origin, of the same scheme. Only requests
+    /// to this host find the route, and `hosts` are none of its names; a certificate must be for each such host. Default:
+    /// the file's.
+    pub(super) public_url: Option<String>,
     /// The MCP server: its URL, or a map that begins with `url`.
     pub(super) upstream: Upstream,
     /// How this server speaks to clients. Default: `streamable_http`.
@@ -207,6 +231,9 @@ pub(super) struct Route {
     /// The rules; the first one that matches decides. Default: `[]`, which with `default: deny` permits nothing.
     #[serde(default)]
     pub(super) rules: Vec<Rule>,
+    /// The names of `policies` whose rules follow after this route's own, in this order. Default: `[]`.
+    #[serde(default)]
+    pub(super) policies: Vec<String>,
 }
 
 /// `routes[].limits`.
@@ -299,7 +326,7 @@ pub(super) enum Otherwise {
     Allow,
 }
 
-/// One of `routes[].rules`: exactly one of `tools`, `prompts`, `resources`, `methods`, and exactly one of `scopes`,
+/// One of `routes[].rules`, or of the rules of a policy: exactly one of `tools`, `prompts`, `resources`, `methods`, and exactly one of `scopes`,
 /// `any_scope`, `allow`, `deny`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -322,6 +349,9 @@ pub(super) struct Rule {
     pub(super) deny: Option<bool>,
     /// How often each principal may ask for what this rule permits, all of it together. Default: no limit.
     pub(super) rate_per_principal: Option<Rate>,
+    /// What people whom this rule refuses are told before the standard words, 500 visible characters at most: whom to ask, for
+    /// example. Everybody with a token may read it. Not beside `allow`. Default: the standard words alone.
+    pub(super) message: Option<String>,
     /// `enforce`: what this rule refuses is refused with `mode: report` too. Default: the route's `mode`.
     pub(super) mode: Option<RuleMode>,
 }
@@ -564,93 +594,4 @@ pub(super) enum OnStall {
     Block,
     /// They go on without a record, which is counted.
     Drop,
-}
-
-// A text or a map: written by hand, since serde's untagged enums forget where in the map the fault is.
-
-impl<'de> Deserialize<'de> for Tls {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextOrMap;
-        impl<'de> Visitor<'de> for TextOrMap {
-            type Value = Tls;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("the word `external` or a map with certificate and private_key")
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Tls, E> {
-                if text == "external" {
-                    Ok(Tls::External)
-                } else {
-                    Err(E::invalid_value(de::Unexpected::Str(text), &self))
-                }
-            }
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Tls, A::Error> {
-                TlsFiles::deserialize(MapAccessDeserializer::new(map)).map(Tls::Files)
-            }
-        }
-        deserializer.deserialize_any(TextOrMap)
-    }
-}
-
-impl<'de> Deserialize<'de> for Include {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextOrList;
-        impl<'de> Visitor<'de> for TextOrList {
-            type Value = Include;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("the name of a folder, or a list of names of folders and files")
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Include, E> {
-                Ok(Include::One(text.to_owned()))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Include, A::Error> {
-                Vec::deserialize(SeqAccessDeserializer::new(list)).map(Include::List)
-            }
-        }
-        deserializer.deserialize_any(TextOrList)
-    }
-}
-
-impl<'de> Deserialize<'de> for Upstream {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextOrMap;
-        impl<'de> Visitor<'de> for TextOrMap {
-            type Value = Upstream;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("the URL of the MCP server, or a map with url")
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Upstream, E> {
-                Ok(Upstream::Url(text.to_owned()))
-            }
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Upstream, A::Error> {
-                UpstreamMap::deserialize(MapAccessDeserializer::new(map)).map(|map| Upstream::Map(Box::new(map)))
-            }
-        }
-        deserializer.deserialize_any(TextOrMap)
-    }
-}
-
-impl<'de> Deserialize<'de> for SecretSource {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Written {
-            file: Option<String>,
-            env: Option<String>,
-        }
-        struct NeverInline;
-        impl<'de> Visitor<'de> for NeverInline {
-            type Value = SecretSource;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(
-                    "a map that says where the secret is: {file: session.key} or {env: SESSION_KEY}; the secret itself \
-                     never stands in the file",
-                )
-            }
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SecretSource, A::Error> {
-                Written::deserialize(MapAccessDeserializer::new(map))
-                    .map(|Written { file, env }| SecretSource { file, env })
-            }
-        }
-        deserializer.deserialize_any(NeverInline)
-    }
 }

@@ -55,11 +55,6 @@ fn read_without_mark<T: DeserializeOwned>(text: &str, needed: &str) -> Result<(T
 /// ("Trojan Source", CVE-2021-42574), and a `deny` for a name that holds one denies nothing. A CR by itself is among them: it
 /// ends a line for YAML, and for few editors.
 fn hidden(text: &str) -> Vec<Problem> {
-    let is_hidden = |letter: char| {
-        (letter.is_control() && letter != '\t')
-            || matches!(letter, '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}'
-                | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{E0000}'..='\u{E0FFF}')
-    };
     let lines = (1..).zip(text.split('\n'));
     let letters =
         lines.flat_map(|(line, text)| (1..).zip(text.chars()).map(move |(column, letter)| (line, column, letter)));
@@ -71,6 +66,13 @@ fn hidden(text: &str) -> Vec<Problem> {
         Problem::at(Place { line, column }, KeyPath::default(), found, expected)
     };
     hidden.map(problem).collect()
+}
+
+/// Whether nobody sees this letter; a tab is not among them.
+pub(super) fn is_hidden(letter: char) -> bool {
+    (letter.is_control() && letter != '\t')
+        || matches!(letter, '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}'
+            | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{E0000}'..='\u{E0FFF}')
 }
 
 /// Refuses what the two readers of YAML take for different things. One knows the places and refuses duplicates and aliases,
@@ -170,7 +172,11 @@ fn unknown_key(tree: &Node, path: KeyPath, message: &str) -> Problem {
     let meant =
         closest(key, words.iter().copied()).map_or(String::new(), |word| format!("; did you mean {}?", shown(word)));
     let found = format!("unknown key {}{meant}", shown(key));
-    Problem::at(place, path, found, format!("one of the keys {}", one_of(words)))
+    let expected = match words.as_slice() {
+        ["routes"] => "`routes` alone; everything else stands in the file that includes this one".to_owned(),
+        words => format!("one of the keys {}", one_of(words.iter().copied())),
+    };
+    Problem::at(place, path, found, expected)
 }
 
 /// The words in backquotes after `expected`.

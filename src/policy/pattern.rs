@@ -3,15 +3,17 @@
 //! where a text exists that only the other pattern matches.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::uri;
 
 /// A pattern as written in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
-    text: Box<str>,
+    // Shared by the routes that take the same policy in.
+    text: Arc<str>,
     dialect: Dialect,
-    tokens: Box<[Token]>,
+    tokens: Arc<[Token]>,
     exact: bool,
 }
 
@@ -68,7 +70,7 @@ impl Pattern {
             Dialect::Name => check_name(text)?,
             Dialect::Uri => check_uri(text)?,
         }
-        Ok(Self { text: text.into(), dialect, tokens: tokens(text, dialect), exact: !text.contains('*') })
+        Ok(Self { text: text.into(), dialect, tokens: tokens(text, dialect).into(), exact: !text.contains('*') })
     }
 
     /// As written.
@@ -299,7 +301,7 @@ fn tokens(text: &str, dialect: Dialect) -> Box<[Token]> {
 /// The bytes that two patterns can tell apart: those they name, `/`, and 0xFF, which UTF-8 never has, for all others.
 fn alphabet(one: &Pattern, other: &Pattern) -> Vec<u8> {
     let mut bytes = vec![b'/', 0xFF];
-    for token in one.tokens.iter().chain(&other.tokens) {
+    for token in one.tokens.iter().chain(&*other.tokens) {
         match token {
             Token::Byte(byte) => bytes.push(*byte),
             Token::Run | Token::Segment => {}
@@ -509,7 +511,7 @@ mod tests {
     fn fill(pattern: &Pattern, filling: &[String]) -> String {
         let mut filling = filling.iter().cycle();
         let mut text = Vec::new();
-        for token in &pattern.tokens {
+        for token in &*pattern.tokens {
             match token {
                 Token::Byte(byte) => text.push(*byte),
                 Token::Run => text.extend(filling.next().unwrap().bytes()),
