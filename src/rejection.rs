@@ -3,13 +3,14 @@
 //! tells a client what is wrong with its token: that goes to the audit record alone.
 
 mod json_rpc;
+mod rule_id;
 
 use std::borrow::Cow;
-use std::fmt;
 use std::sync::Arc;
 
 use http::StatusCode;
 
+pub use self::rule_id::RuleId;
 use crate::mcp::message::{INVALID_PARAMS, MessageId};
 use crate::mcp::operation::Asked;
 use crate::oauth::scope::ScopeSet;
@@ -82,49 +83,6 @@ pub enum Unknown {
     Tool,
     Prompt,
     Resource,
-}
-
-/// Which rule decided.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RuleId {
-    /// `required_scopes` of the route.
-    Required,
-    /// One of `rules`, or of those of a policy.
-    Rule {
-        /// Which of all that the route has, counted from 0.
-        place: usize,
-        /// Its line in the file, counted from 1; 0 where it stands in none.
-        line: usize,
-        /// The policy that it stands in, and where in it, counted from 0; `None`: among the rules of its route.
-        policy: Option<(Arc<str>, usize)>,
-    },
-    /// `default`.
-    Default,
-    /// Built in: no rule can permit it (an unnamed method, a name that no wildcard may match).
-    BuiltIn,
-}
-
-impl RuleId {
-    /// The line of the file that the rule begins in.
-    #[must_use]
-    pub fn line(&self) -> Option<usize> {
-        match self {
-            Self::Rule { line, .. } => Some(*line).filter(|line| *line > 0),
-            Self::Required | Self::Default | Self::BuiltIn => None,
-        }
-    }
-}
-
-impl fmt::Display for RuleId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Required => f.write_str("required_scopes"),
-            Self::Rule { place, line: _, policy: None } => write!(f, "rules[{place}]"),
-            Self::Rule { policy: Some((name, place)), .. } => write!(f, "policies.{name}[{place}]"),
-            Self::Default => f.write_str("default"),
-            Self::BuiltIn => f.write_str("built_in"),
-        }
-    }
 }
 
 /// The fault of an access token: for the audit record, not for the client.

@@ -46,7 +46,8 @@ pub(super) fn public_url(
         return None;
     }
     if common.hosts.iter().any(|host| origin.canonical(host) == origin.authority()) {
-        let found = format!("{} is one of `hosts`, which are names of the file's public_url", shown(origin.authority()));
+        let found =
+            format!("{} is one of `hosts`, which are names of the file's public_url", shown(origin.authority()));
         checks.refuse(&at, found, "a host that is not in `hosts`; remove it there");
         return None;
     }
@@ -120,7 +121,8 @@ impl Taken {
             if let Some(theirs) = named.and_then(|places| places.iter().find(|at| !own.contains(at))) {
                 let line = checks.line(theirs, path);
                 let found = format!("{} is the resource of another route ({line})", shown(audience));
-                let expected = "an audience that no other route's tokens have; tokens for that route would open this one";
+                let expected =
+                    "an audience that no other route's tokens have; tokens for that route would open this one";
                 checks.refuse(&path.key("audiences").index(place), found, expected);
             }
         }

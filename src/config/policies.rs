@@ -42,7 +42,11 @@ impl Policies {
             let path = all.key(text);
             let Some(name) = checks.key(&path, text, policy_name(text)) else { continue };
             if written.is_empty() {
-                checks.refuse(&path, "the list is empty: nothing is decided by it", "at least one rule, or no such policy");
+                checks.refuse(
+                    &path,
+                    "the list is empty: nothing is decided by it",
+                    "at least one rule, or no such policy",
+                );
             }
             let mut patterns = Earlier::default();
             let rules = rules::rules(written, &path, Some(&name), &mut patterns, checks);
@@ -61,7 +65,11 @@ impl Policies {
         for (index, name) in route.policies.iter().enumerate() {
             let at = path.key("policies").index(index);
             if route.policies.iter().take(index).any(|earlier| earlier == name) {
-                checks.refuse(&at, format!("{} stands here twice", shown(name)), "each policy once; remove one of the two");
+                checks.refuse(
+                    &at,
+                    format!("{} stands here twice", shown(name)),
+                    "each policy once; remove one of the two",
+                );
                 continue;
             }
             let Some(shared) = self.0.get_mut(name.as_str()) else {
@@ -98,7 +106,8 @@ impl Policies {
 
     /// Says which of them no route takes in.
     pub(super) fn mention_unused(&self, checks: &mut Checks<'_>) {
-        let mut unused: Vec<&KeyPath> = self.0.values().filter(|shared| !shared.used).map(|shared| &shared.path).collect();
+        let mut unused: Vec<&KeyPath> =
+            self.0.values().filter(|shared| !shared.used).map(|shared| &shared.path).collect();
         unused.sort_by_key(|path| checks.line_number(path));
         for path in unused {
             checks.mention(path, "no route names it in its `policies`, so it decides nothing");

@@ -8,9 +8,9 @@ use http::HeaderName;
 use http::uri::{Authority, PathAndQuery, Uri};
 
 use super::checks::Checks;
+use super::endpoints::Taken;
 use super::error::{closest, one_of, shown};
 use super::place::KeyPath;
-use super::endpoints::Taken;
 use super::policies::{Policies, Ruled};
 use super::{endpoints, limits, raw, transport};
 use crate::gateway::settings::{RouteLimits, RouteSettings, Timeouts, UpstreamSettings, UpstreamTls};

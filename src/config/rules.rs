@@ -83,7 +83,11 @@ pub(super) fn rules(
 fn message(rule: &raw::Rule, path: &KeyPath, checks: &mut Checks<'_>) -> Option<Option<Arc<str>>> {
     let Some(text) = &rule.message else { return Some(None) };
     if rule.allow == Some(true) {
-        checks.refuse_key(path, "this rule refuses nobody, so nobody would read it", "no `message` beside `allow: true`");
+        checks.refuse_key(
+            path,
+            "this rule refuses nobody, so nobody would read it",
+            "no `message` beside `allow: true`",
+        );
         return None;
     }
     let visible = !text.chars().any(yaml::is_hidden) && !text.contains(['\t', '\n']);

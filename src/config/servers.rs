@@ -104,11 +104,7 @@ fn algorithms(written: Option<&[String]>, path: &KeyPath, checks: &mut Checks<'_
     })
 }
 
-fn scope_claims(
-    written: Option<&raw::ScopeClaims>,
-    path: &KeyPath,
-    checks: &mut Checks<'_>,
-) -> Option<Vec<ClaimPath>> {
+fn scope_claims(written: Option<&raw::ScopeClaims>, path: &KeyPath, checks: &mut Checks<'_>) -> Option<Vec<ClaimPath>> {
     let default = ["scope".to_owned(), "scp".to_owned()];
     let (names, path): (&[String], _) = match written {
         None => (&default, path.clone()),

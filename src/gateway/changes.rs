@@ -44,12 +44,7 @@ pub(super) fn between(before: &Gateway, now: &Gateway) -> String {
 }
 
 /// Which of the named things came, went, or are not as they were.
-fn named<'t, T: PartialEq>(
-    what: &str,
-    old: &'t [(String, T)],
-    new: &'t [(String, T)],
-    parts: &mut Vec<String>,
-) {
+fn named<'t, T: PartialEq>(what: &str, old: &'t [(String, T)], new: &'t [(String, T)], parts: &mut Vec<String>) {
     let by_name = |list: &'t [(String, T)]| -> HashMap<&'t str, &'t T> {
         list.iter().map(|(name, value)| (&**name, value)).collect()
     };

@@ -217,10 +217,7 @@ fn stays_reachable(settings: &Settings, before: &Gateway) -> Result<(), String> 
     let listen = settings.listen.to_string();
     let mut urls = std::iter::once(&settings.public_url).chain(settings.routes.iter().map(|route| &route.public_url));
     if let Some(url) = urls.find(|url| url.authority() == listen) {
-        return Err(format!(
-            "clients are sent to {}, where nobody listens before a restart; {restart}",
-            url.as_str()
-        ));
+        return Err(format!("clients are sent to {}, where nobody listens before a restart; {restart}", url.as_str()));
     }
     Ok(())
 }

@@ -111,7 +111,6 @@ impl Upstreams {
 }
 
 impl Upstream {
-
     /// Sends `request` (its URI is path and query alone; scheme and authority are added here) and returns the answer's head
     /// with its streaming body. Sent again only if none of it was sent. Dropping the future or the body closes the exchange.
     pub async fn send(&self, request: Request<Body>) -> Result<Response<Incoming>, Failure> {

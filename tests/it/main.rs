@@ -25,6 +25,8 @@ mod drain; // the way to the end: nobody who honours it loses a request
 #[cfg(test)]
 mod harness; // the harness sees what it promises to see
 #[cfg(test)]
+mod hosts; // several public_urls: each host its own routes, tokens, sessions, pages
+#[cfg(test)]
 mod keys; // issuers that are down, broken, or change their keys
 #[cfg(test)]
 mod lasting; // streams that nothing but their token ends
@@ -36,6 +38,8 @@ mod lists; // an entry that policy hides, on every road to the client
 mod metrics; // what is counted, and the documents about it
 #[cfg(test)]
 mod modes; // routes that report, and routes that hide
+#[cfg(test)]
+mod policies; // rules that routes share, words for people, merged claims
 #[cfg(test)]
 mod process; // the program itself
 #[cfg(test)]

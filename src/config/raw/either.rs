@@ -102,7 +102,9 @@ impl<'de> Deserialize<'de> for ScopeClaims {
         impl<'de> Visitor<'de> for ListOrMap {
             type Value = ScopeClaims;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of claims, of which the first present one counts, or a map: {merge: [scope, roles]}")
+                f.write_str(
+                    "a list of claims, of which the first present one counts, or a map: {merge: [scope, roles]}",
+                )
             }
             fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<ScopeClaims, A::Error> {
                 Vec::deserialize(SeqAccessDeserializer::new(list)).map(ScopeClaims::First)

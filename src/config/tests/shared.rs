@@ -6,7 +6,10 @@ use crate::rejection::Rejection;
 /// The rules of a route with these policies: name, line and what a caller without scopes is told of this tool.
 fn decided(top: &str, route: &str, tool: &str) -> (String, Option<usize>, String) {
     let policy = accepted(top, route).routes.remove(0).policy;
-    match policy.decide(&"nothing".split(' ').map(|scope| Scope::parse(scope).expect("a scope")).collect(), &Operation::CallTool(tool.to_owned())) {
+    match policy.decide(
+        &"nothing".split(' ').map(|scope| Scope::parse(scope).expect("a scope")).collect(),
+        &Operation::CallTool(tool.to_owned()),
+    ) {
         Ok(permit) => (permit.rule().to_string(), permit.rule().line(), "permitted".to_owned()),
         Err(denial) => {
             let (rule, line) = (denial.rule().to_string(), denial.rule().line());
