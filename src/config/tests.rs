@@ -1,5 +1,6 @@
 //! What the files of this folder do together: the reference against the types, the defaults, and input of every kind.
 
+pub(super) mod schema;
 mod shared;
 
 use proptest::prelude::*;
