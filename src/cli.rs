@@ -2,6 +2,7 @@
 //! that cannot be used; with 78 no socket was opened.
 
 mod logs;
+mod schema;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -60,6 +61,8 @@ enum Command {
         #[command(flatten)]
         file: File,
     },
+    /// Print the JSON Schema of the file (draft 2020-12), for editors: every key with its default and its range.
+    Schema,
     /// See it work: a development authorization server, an MCP server and the gateway in one process, on this machine.
     ///
     /// Prints what to paste into clients, and then each decision as it is made. Nothing of it is for production: its login
@@ -115,6 +118,7 @@ pub(crate) fn run() -> ExitCode {
                 Err(error) => unusable(path, &error),
             }
         }),
+        Command::Schema => print_out(schema::TEXT),
         #[cfg(feature = "demo")]
         Command::Demo(options) => logged(LogFormat::Text, LevelFilter::WARN, || show(options)),
     }
@@ -207,8 +211,11 @@ fn serve(path: &Path, settings: Settings, files: Vec<Watched>) -> ExitCode {
                 listener::bind(address).map_err(|error| format!("cannot listen on {address}: {error}"))
             };
             let (listener, admin) = (bind(listen)?, admin.map(bind).transpose()?);
-            for line in summary.lines() {
+            for line in summary.lines().take(SUMMARY_LINES_MAX) {
                 tracing::info!("{line}");
+            }
+            if let more @ 1.. = summary.lines().count().saturating_sub(SUMMARY_LINES_MAX) {
+                tracing::info!("and {more} lines more: `gatepost check` says them all");
             }
             for warning in warnings {
                 tracing::warn!("{warning}");
@@ -363,6 +370,8 @@ fn warnings(settings: &Settings) -> Vec<String> {
 const DEFAULT_FILES: [&str; 2] = ["gatepost.yaml", "/etc/gatepost/gatepost.yaml"];
 /// `sysexits.h`: something was found in a configuration file.
 const EX_CONFIG: u8 = 78;
+/// Of what the file amounts to, in the log of a start.
+const SUMMARY_LINES_MAX: usize = 300;
 /// From closing the listener until requests are refused.
 const LAST_ARRIVALS: Duration = Duration::from_millis(100);
 /// For the clean end of streams that did not end by themselves.

@@ -37,7 +37,7 @@ fn read_without_mark<T: DeserializeOwned>(text: &str, needed: &str) -> Result<(T
     let tree = place::read(text, needed)?;
     let value: Value = serde_yaml::from_str(text).map_err(|error| vec![syntax(&error)])?;
     let mut problems = Vec::new();
-    compare(&tree, &value, &KeyPath::default(), &mut problems);
+    compare(&tree, &value, &KeyPath::default, &mut problems);
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -77,7 +77,7 @@ pub(super) fn is_hidden(letter: char) -> bool {
 
 /// Refuses what the two readers of YAML take for different things. One knows the places and refuses duplicates and aliases,
 /// the other says what the file means: where they part, somebody reviewed another file than the one in force.
-fn compare(node: &Node, value: &Value, path: &KeyPath, problems: &mut Vec<Problem>) {
+fn compare(node: &Node, value: &Value, path: &dyn Fn() -> KeyPath, problems: &mut Vec<Problem>) {
     let agree = match (&node.shape, value) {
         (Shape::Scalar(text, plain), value) => match (Scalar::of(text, *plain), value) {
             (Scalar::Text, Value::String(read)) => read == text,
@@ -93,26 +93,28 @@ fn compare(node: &Node, value: &Value, path: &KeyPath, problems: &mut Vec<Proble
         },
         (Shape::List(nodes), Value::Sequence(values)) if nodes.len() == values.len() => {
             for (place, (node, value)) in nodes.iter().zip(values).enumerate() {
-                compare(node, value, &path.index(place), problems);
+                compare(node, value, &|| path().index(place), problems);
             }
             true
         }
         (Shape::Map(nodes), Value::Mapping(values)) if nodes.len() == values.len() => {
-            nodes.iter().all(|(key, node)| {
-                let value = values.get(key.as_str());
-                value.inspect(|value| compare(node, value, &path.key(key), problems)).is_some()
+            // Both have the order of the file.
+            nodes.iter().zip(values).all(|((key, node), (name, value))| {
+                compare(node, value, &|| path().key(key), problems);
+                name.as_str() == Some(key)
             })
         }
         (_, _) => false,
     };
     if !agree {
+        let path = path();
         let found = if path.may_be_secret() {
             "readers of YAML differ about what this is".to_owned()
         } else {
             format!("readers of YAML differ about what {} is", node.describe(&KeyPath::default()))
         };
         let expected = "quotes around it where a text is meant, else decimal digits without a leading zero";
-        problems.push(Problem::at(node.place(&KeyPath::default()), path.clone(), found, expected));
+        problems.push(Problem::at(node.place(&KeyPath::default()), path, found, expected));
     }
 }
 

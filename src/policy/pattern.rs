@@ -113,7 +113,12 @@ impl Pattern {
         if other.exact {
             return self.matches(&other.text);
         }
-        !self.exact && (self.tokens == other.tokens || self.includes(other))
+        // Before its first and behind its last wildcard the other one may match anything: a text that we do not match is found
+        // unless these ends are ours.
+        !self.exact
+            && self.begins(&other.text)
+            && self.ends(&other.text)
+            && (self.tokens == other.tokens || self.includes(other))
     }
 
     /// Whether some text is matched by both (same dialect). Never says no where there is one; patterns so involved that the
@@ -149,6 +154,12 @@ impl Pattern {
     fn begins(&self, text: &str) -> bool {
         let literal = self.text.find('*').unwrap_or(self.text.len());
         text.as_bytes().starts_with(self.text.as_bytes().get(..literal).unwrap_or_default())
+    }
+
+    /// The same for what stands behind the last wildcard.
+    fn ends(&self, text: &str) -> bool {
+        let literal = self.text.rfind('*').map_or(0, |last| last + 1);
+        text.as_bytes().ends_with(self.text.as_bytes().get(literal..).unwrap_or_default())
     }
 
     /// Runs the pattern as an automaton: a state is the number of tokens that are behind us.

@@ -18,7 +18,7 @@ use crate::policy::rule::{Default as Otherwise, Effect, Mode, Rule, Target, Visi
 use crate::token::{ALGORITHMS, ClaimPath, IssuerSettings, KeySource};
 
 /// The texts, made once for each file.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Described {
     config: Bytes,
     policy: Bytes,
