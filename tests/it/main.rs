@@ -45,6 +45,8 @@ mod process; // the program itself
 #[cfg(test)]
 mod reload; // another file takes over while requests are under way
 #[cfg(test)]
+mod scale; // ten thousand routes
+#[cfg(test)]
 mod sessions; // session ids are worthless to anybody else
 #[cfg(test)]
 mod smuggling; // the corpus of requests that readers take differently
