@@ -21,12 +21,14 @@ pub(super) struct At<'a> {
 #[derive(Default)]
 pub(super) struct Taken {
     names: HashMap<String, KeyPath>,
-    /// By origin and path: whether it is a `path` (else a `message_path`).
-    paths: HashMap<(Option<PublicOrigin>, String), Vec<(KeyPath, &'static str)>>,
+    /// By origin and path; each with the key that it is the value of.
+    paths: HashMap<(Option<PublicOrigin>, String), Vec<Endpoint>>,
     resources: HashMap<ResourceUri, KeyPath>,
     /// By the resource without slashes at its end.
     audiences: HashMap<String, Vec<KeyPath>>,
 }
+
+type Endpoint = (KeyPath, &'static str);
 
 /// The origin of a route: its own `public_url`, else the file's. A host of its own is nobody's but that of routes which name it:
 /// were it one of `hosts`, too, requests to it would be for two origins.

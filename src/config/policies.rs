@@ -61,7 +61,7 @@ impl Policies {
         let mut earlier = Earlier::default();
         let own = rules::rules(&route.rules, &path.key("rules"), None, &mut earlier, checks);
         let rates = rules::rates(&route.rules, &path.key("rules"), checks);
-        let mut ruled = own.map(|rules| Ruled { rules, rates });
+        let mut all = own.map(|rules| Ruled { rules, rates });
         for (index, name) in route.policies.iter().enumerate() {
             let at = path.key("policies").index(index);
             if route.policies.iter().take(index).any(|earlier| earlier == name) {
@@ -74,21 +74,21 @@ impl Policies {
             }
             let Some(shared) = self.0.get_mut(name.as_str()) else {
                 self.unknown(name, &at, checks);
-                ruled = None;
+                all = None;
                 continue;
             };
             shared.used = true;
             earlier.follow(&shared.patterns, &at, checks);
-            match (&mut ruled, &shared.rules) {
-                (Some(ruled), Some(rules)) => {
-                    ruled.rules.extend(rules.iter().cloned());
-                    ruled.rates.extend(&shared.rates);
+            match (&mut all, &shared.rules) {
+                (Some(all), Some(rules)) => {
+                    all.rules.extend(rules.iter().cloned());
+                    all.rates.extend(&shared.rates);
                 }
-                (_, None) => ruled = None,
+                (_, None) => all = None,
                 (None, Some(_)) => {}
             }
         }
-        ruled
+        all
     }
 
     fn unknown(&self, name: &str, at: &KeyPath, checks: &mut Checks<'_>) {

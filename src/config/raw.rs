@@ -353,8 +353,8 @@ pub(super) enum Otherwise {
     Allow,
 }
 
-/// One of `routes[].rules`, or of the rules of a policy: exactly one of `tools`, `prompts`, `resources`, `methods`, and exactly one of `scopes`,
-/// `any_scope`, `allow`, `deny`.
+/// One of `routes[].rules`, or of the rules of a policy: exactly one of `tools`, `prompts`, `resources`, `methods`, and exactly
+/// one of `scopes`, `any_scope`, `allow`, `deny`.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(extend("allOf" = of_a_rule())))]
 #[serde(deny_unknown_fields)]

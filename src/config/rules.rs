@@ -62,9 +62,8 @@ pub(super) fn rules(
         let target = target(rule, &path, earlier, checks);
         let effect = effect(rule, &path, checks);
         let message = message(rule, &path.key("message"), checks);
-        let parts = target.zip(effect).zip(message);
-        match (parts, &mut rules) {
-            (Some(((target, effect), message)), Some(rules)) => rules.push(Rule {
+        match (target.zip(effect), &mut rules) {
+            (Some((target, effect)), Some(rules)) => rules.push(Rule {
                 target,
                 effect,
                 message,
@@ -79,9 +78,9 @@ pub(super) fn rules(
     rules
 }
 
-/// What people are told; `None` where it is refused, which is reported.
-fn message(rule: &raw::Rule, path: &KeyPath, checks: &mut Checks<'_>) -> Option<Option<Arc<str>>> {
-    let Some(text) = &rule.message else { return Some(None) };
+/// What people are told; `None`, too, where it is refused, which is reported.
+fn message(rule: &raw::Rule, path: &KeyPath, checks: &mut Checks<'_>) -> Option<Arc<str>> {
+    let text = rule.message.as_ref()?;
     if rule.allow == Some(true) {
         checks.refuse_key(
             path,
@@ -98,7 +97,7 @@ fn message(rule: &raw::Rule, path: &KeyPath, checks: &mut Checks<'_>) -> Option<
     } else {
         Err("one line of 1 to 500 characters that can be seen, without white space around it")
     };
-    checks.value(path, text, read).map(Some)
+    checks.value(path, text, read)
 }
 
 /// The rate of each rule, in order. One that permits nothing has none: its writer believes that it permits.

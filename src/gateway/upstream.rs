@@ -79,14 +79,13 @@ impl Upstreams {
         }
         let files = self.contents.entry(settings.tls.clone()).or_insert_with(|| contents(&settings.tls));
         let made_of = MadeOf::new(settings, files.clone());
-        let client = match self.clients.get(&made_of) {
-            Some(client) => client.clone(),
-            None => {
-                let connector = https(settings, self.tls(settings)?)?;
-                let client = client(Within { connector, timeout: settings.connect_timeout });
-                self.clients.insert(made_of.clone(), client.clone());
-                client
-            }
+        let client = if let Some(client) = self.clients.get(&made_of) {
+            client.clone()
+        } else {
+            let connector = https(settings, self.tls(settings)?)?;
+            let client = client(Within { connector, timeout: settings.connect_timeout });
+            self.clients.insert(made_of.clone(), client.clone());
+            client
         };
         Ok(Upstream {
             client,

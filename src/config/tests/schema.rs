@@ -60,7 +60,9 @@ fn property_names(schema: &Value, names: &mut Vec<String>) {
 /// In the words of JSON Schema alone: how Rust counts says nothing to others, and null is nobody's value.
 fn tidy(schema: &mut Value, definitions: &Value, names: &[String]) {
     if let Value::Array(list) = schema {
-        list.iter_mut().for_each(|one| tidy(one, definitions, names));
+        for one in list.iter_mut() {
+            tidy(one, definitions, names);
+        }
     }
     let Some(object) = schema.as_object_mut() else { return };
     object.remove("format");

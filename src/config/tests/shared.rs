@@ -61,7 +61,7 @@ fn two_policies_meet_where_a_route_takes_both_in() {
     assert!(errors.contains("routes[0].policies[1]: \"get_*\" of this policy (line 3) is covered by"), "{errors}");
     assert!(errors.contains("\"*\" (line 8): on this route it can never decide"), "{errors}");
     assert_eq!(errors.lines().count(), 4, "{errors}");
-    let many = (0..4096).map(|tool| format!("t{tool}, ")).collect::<String>();
+    let many = (0..4096).map(|tool| format!("t{tool}")).collect::<Vec<_>>().join(", ");
     let top = format!("policies: {{many: [{{tools: [{many}], deny: true}}]}}");
     refused(&top, "policies: [many]\nrules: [{tools: [one_more], deny: true}]", "routes[0].policies[0]", "too many");
 }
