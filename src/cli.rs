@@ -5,6 +5,7 @@ mod explain;
 mod init;
 mod logs;
 mod online;
+mod schema;
 mod shells;
 mod suggest;
 mod test;
@@ -116,6 +117,8 @@ enum Command {
     Completions(Completions),
     /// Print a manual page, for `man -l -` or a folder of manual pages.
     Man(Man),
+    /// Print the JSON Schema of the file (draft 2020-12), for editors: every key with its default and its range.
+    Schema,
     /// See it work: a development authorization server, an MCP server and the gateway in one process, on this machine.
     ///
     /// Prints what to paste into clients, and then each decision as it is made. Nothing of it is for production: its login
@@ -179,6 +182,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Token { command: Token::Decode(options) } => token::decode(&options),
         Command::Completions(options) => shells::completions(&options),
         Command::Man(options) => shells::man(&options),
+        Command::Schema => print_out(schema::TEXT),
         #[cfg(feature = "demo")]
         Command::Demo(options) => logged(LogFormat::Text, LevelFilter::WARN, || show(options)),
     }
@@ -284,8 +288,11 @@ fn serve(path: &Path, settings: Settings, files: Vec<Watched>) -> ExitCode {
                 listener::bind(address).map_err(|error| format!("cannot listen on {address}: {error}"))
             };
             let (listener, admin) = (bind(listen)?, admin.map(bind).transpose()?);
-            for line in summary.lines() {
+            for line in summary.lines().take(SUMMARY_LINES_MAX) {
                 tracing::info!("{line}");
+            }
+            if let more @ 1.. = summary.lines().count().saturating_sub(SUMMARY_LINES_MAX) {
+                tracing::info!("and {more} lines more: `gatepost check` says them all");
             }
             for warning in warnings {
                 tracing::warn!("{warning}");
@@ -425,9 +432,9 @@ fn summary(path: &Path, settings: &Settings) -> String {
         // A query may hold a key for the server.
         let (scheme, query) = (if *https { "https" } else { "http" }, path.query().map_or("", |_| "?…"));
         let upstream = format!("{scheme}://{authority}{}{query}", path.path());
-        lines.push(format!("route {}: {}{} -> {upstream}", route.name, settings.public_url.as_str(), route.path));
+        lines.push(format!("route {}: {}{} -> {upstream}", route.name, route.public_url.as_str(), route.path));
         if let Transport::HttpSse { message_path } = &route.transport {
-            lines.push(format!("  http_sse, messages to {}{message_path}", settings.public_url.as_str()));
+            lines.push(format!("  http_sse, messages to {}{message_path}", route.public_url.as_str()));
         }
         let tokens = |issuer: &Issuer| format!("  tokens of {} for {}", issuer.as_str(), route.resource.as_str());
         lines.extend(route.issuers.iter().map(tokens));
@@ -446,7 +453,8 @@ fn warnings(settings: &Settings) -> Vec<String> {
             "admin: whoever reaches {admin} is shown policy, decisions and who made them, and nothing asks who that is"
         )
     });
-    open.into_iter().chain(settings.routes.iter().flat_map(of_route)).collect()
+    let unused = settings.warnings.iter().cloned();
+    unused.chain(open).chain(settings.routes.iter().flat_map(of_route)).collect()
 }
 
 const DEFAULT_FILES: [&str; 2] = ["gatepost.yaml", "/etc/gatepost/gatepost.yaml"];
@@ -454,6 +462,8 @@ const DEFAULT_FILES: [&str; 2] = ["gatepost.yaml", "/etc/gatepost/gatepost.yaml"
 const EX_CONFIG: u8 = 78;
 /// As for arguments that cannot be read.
 const EX_USAGE: u8 = 2;
+/// Of what the file amounts to, in the log of a start.
+const SUMMARY_LINES_MAX: usize = 300;
 /// From closing the listener until requests are refused.
 const LAST_ARRIVALS: Duration = Duration::from_millis(100);
 /// For the clean end of streams that did not end by themselves.

@@ -6,9 +6,11 @@ pub mod expectations;
 
 mod audit;
 mod checks;
+mod endpoints;
 mod include;
 mod limits;
 mod place;
+mod policies;
 mod raw;
 mod routes;
 mod rules;
@@ -30,6 +32,7 @@ use ipnet::IpNet;
 use self::checks::{Checks, Source};
 use self::error::{Problem, shown};
 use self::place::{KeyPath, Place};
+use self::policies::Policies;
 use crate::gateway::reload::Watched;
 use crate::gateway::secret::SecretKey;
 use crate::gateway::settings::{Settings, Timeouts, Tls, UpstreamSettings};
@@ -132,6 +135,7 @@ fn settings(file: &raw::File, checks: &mut Checks<'_>) -> Option<Settings> {
     let hierarchy = scope_hierarchy(file, checks);
     let common = routes::Common {
         public_url: public_url.as_ref(),
+        hosts: hosts.as_deref().unwrap_or_default(),
         issuers: &authorization_servers,
         hierarchy: Arc::new(hierarchy.unwrap_or_default()),
         timeouts: limits::timeouts(&file.timeouts, checks),
@@ -139,7 +143,9 @@ fn settings(file: &raw::File, checks: &mut Checks<'_>) -> Option<Settings> {
     };
     let timeouts = common.timeouts;
     let included = include::included(file.include.as_ref(), checks);
-    let routes = routes::routes(&include::all_routes(file, &included), &common, checks);
+    let mut policies = Policies::read(&file.policies, checks);
+    let routes = routes::routes(&include::all_routes(file, &included), &common, &mut policies, checks);
+    policies.mention_unused(checks);
     let session_keys = session_keys(&file.sessions, checks);
     let limits = limits::limits(&file.limits, checks);
     let drain = limits::drain(&file.drain, checks);
@@ -162,6 +168,7 @@ fn settings(file: &raw::File, checks: &mut Checks<'_>) -> Option<Settings> {
         trusted_proxies: trusted_proxies?,
         audit,
         telemetry,
+        warnings: checks.take_warnings(),
     })
 }
 

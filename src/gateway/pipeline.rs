@@ -127,8 +127,8 @@ impl Gateway {
     /// Which surface a request is for: by its head, its authority, its path, its method and its origin, in this order.
     fn surface(&self, parts: &Parts, body: &Incoming, reply: &mut Reply) -> Result<Surface, Failure> {
         route::check_head(parts, self.limits.headers_max)?;
-        let authority = self.table.authority(parts)?;
-        let json = match self.table.find(parts.uri.path())? {
+        let (authority, site) = self.table.authority(parts)?;
+        let json = match site.find(parts.uri.path())? {
             Endpoint::Mcp(route, part) => {
                 reply.route = Some(Arc::clone(route));
                 let bodiless = parts.method != Method::POST;

@@ -28,7 +28,7 @@ pub fn is_server_name(name: &str) -> bool {
 }
 
 /// What files held at some time, to be compared with what they hold at another.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Contents(Vec<Option<Vec<u8>>>);
 
 impl Contents {

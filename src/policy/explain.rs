@@ -73,7 +73,7 @@ impl Policy {
 impl<'p> Explanation<'p> {
     /// Which rule decided.
     #[must_use]
-    pub fn rule(&self) -> RuleId {
+    pub fn rule(&self) -> &'p RuleId {
         self.decided.map_or_else(Denial::rule, Permit::rule)
     }
 
@@ -81,7 +81,7 @@ impl<'p> Explanation<'p> {
     #[must_use]
     pub fn written(&self) -> Option<&'p Rule> {
         match self.rule() {
-            RuleId::Rule { place, line: _ } => self.policy.settings.rules.get(place),
+            RuleId::Rule { place, .. } => self.policy.settings.rules.get(*place),
             RuleId::Required | RuleId::Default | RuleId::BuiltIn => None,
         }
     }

@@ -102,11 +102,10 @@ pub async fn check(settings: &Settings, fetch: Arc<dyn Fetch>, now: u64) -> Resu
 /// Every URL that a client finds something at, as the gateway itself has them.
 fn addresses(settings: &Settings) -> Result<Findings, String> {
     let table = Table::new(settings, None)?;
-    let origin = settings.public_url.as_str();
     let mut found = Findings::default();
     found.line("clients will see:");
-    for (path, what, whose) in table.addresses() {
-        found.line(format!("  {origin}{path}  {what} of {whose}"));
+    for (url, what, whose) in table.addresses() {
+        found.line(format!("  {url}  {what} of {whose}"));
     }
     for route in &settings.routes {
         found.line(format!(

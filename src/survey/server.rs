@@ -15,7 +15,7 @@ use super::kind::Hints;
 use super::text;
 use crate::gateway::body::{self, BodyError, ReadFault, read_limited};
 use crate::gateway::settings::UpstreamSettings;
-use crate::gateway::upstream::Upstream;
+use crate::gateway::upstream::{Upstream, Upstreams};
 use crate::mcp::revision::Revision;
 use crate::mcp::sse::Parser;
 use crate::mcp::strict;
@@ -133,7 +133,7 @@ impl fmt::Debug for Server {
 impl Server {
     /// Connects to nothing yet.
     pub fn new(settings: &UpstreamSettings, credentials: HeaderMap) -> Result<Self, String> {
-        let (upstream, path) = (Upstream::new(settings)?, settings.path.clone());
+        let (upstream, path) = (Upstreams::default().to(settings)?, settings.path.clone());
         Ok(Self { upstream, path, credentials, agreed: HeaderMap::new(), modern: false, last_id: 0 })
     }
 

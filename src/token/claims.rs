@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::jwks::Fingerprint;
 use super::principal::Verified;
-use super::{ClaimPath, IssuerSettings, Recipient, jwt};
+use super::{IssuerSettings, Recipient, jwt};
 use crate::oauth::ids::{Audience, ResourceUri};
 use crate::oauth::scope::{Scope, ScopeSet};
 use crate::rejection::TokenFault;
@@ -188,7 +188,8 @@ pub(super) fn names(audience: &[String], recipient: &Recipient) -> Result<(), To
 
 /// The scopes of `claims`, an object, as this issuer writes them.
 pub(super) fn scopes_of(claims: &Value, issuer: &IssuerSettings) -> Result<ScopeSet, TokenFault> {
-    scopes(claims, &issuer.scope_claims)
+    let present = issuer.scope_claims.iter().filter_map(|path| path.find(claims));
+    scopes(present.take(if issuer.scope_claims_merged { usize::MAX } else { 1 }))
 }
 
 /// A fraction of a second is never in the token's favour.
@@ -229,17 +230,20 @@ fn bare_origin(resource: &ResourceUri) -> Option<&str> {
     (!authority.contains(['/', '?', '#'])).then_some(origin)
 }
 
-/// The scopes of the first of `paths` that the token has: a string split on U+0020 alone, or an array of one scope each.
-/// A text that is no scope token (RFC 6749 §3.3), an empty one among them, can equal no scope of a rule; it is left out
-/// and grants nothing.
-fn scopes(claims: &Value, paths: &[ClaimPath]) -> Result<ScopeSet, TokenFault> {
-    let set = |texts: &mut dyn Iterator<Item = &str>| texts.filter_map(|text| Scope::parse(text).ok()).collect();
-    match paths.iter().find_map(|path| path.find(claims)) {
-        None => Ok(ScopeSet::default()),
-        Some(Value::String(text)) => Ok(set(&mut text.split(' '))),
-        Some(Value::Array(items)) => Ok(set(&mut strings(items)?)),
-        Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) => Err(TokenFault::Claim),
+/// The scopes of all of these claims: a string split on U+0020 alone, or an array of one scope each. A text that is no scope
+/// token (RFC 6749 §3.3), an empty one among them, can equal no scope of a rule; it is left out and grants nothing.
+fn scopes<'a>(claims: impl Iterator<Item = &'a Value>) -> Result<ScopeSet, TokenFault> {
+    let mut scopes = ScopeSet::default();
+    for claim in claims {
+        let texts: Vec<&str> = match claim {
+            Value::String(text) => text.split(' ').collect(),
+            Value::Array(items) => strings(items)?.collect(),
+            // One of the wrong type spoils the token, whatever the others say.
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => return Err(TokenFault::Claim),
+        };
+        texts.into_iter().filter_map(|text| Scope::parse(text).ok()).for_each(|scope| scopes.insert(scope));
     }
+    Ok(scopes)
 }
 
 fn strings(items: &[Value]) -> Result<impl Iterator<Item = &str>, TokenFault> {

@@ -65,8 +65,10 @@ pub struct IssuerSettings {
     pub keys: KeySource,
     /// The algorithms accepted; never empty, never `none` or HMAC.
     pub algorithms: Vec<Algorithm>,
-    /// The claims that may hold scopes, names or JSON pointers; the first present one counts.
+    /// The claims that may hold scopes, names or JSON pointers.
     pub scope_claims: Vec<ClaimPath>,
+    /// Whether all of them count that are present; else the first one.
+    pub scope_claims_merged: bool,
     /// Clock leeway for `exp`, `nbf`, `iat`; at most 60.
     pub leeway_secs: u64,
     /// How long keys are kept through failures of refreshing.

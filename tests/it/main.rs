@@ -27,6 +27,8 @@ mod drain; // the way to the end: nobody who honours it loses a request
 #[cfg(test)]
 mod harness; // the harness sees what it promises to see
 #[cfg(test)]
+mod hosts; // several public_urls: each host its own routes, tokens, sessions, pages
+#[cfg(test)]
 mod keys; // issuers that are down, broken, or change their keys
 #[cfg(test)]
 mod lasting; // streams that nothing but their token ends
@@ -39,9 +41,13 @@ mod metrics; // what is counted, and the documents about it
 #[cfg(test)]
 mod modes; // routes that report, and routes that hide
 #[cfg(test)]
+mod policies; // rules that routes share, words for people, merged claims
+#[cfg(test)]
 mod process; // the program itself
 #[cfg(test)]
 mod reload; // another file takes over while requests are under way
+#[cfg(test)]
+mod scale; // ten thousand routes
 #[cfg(test)]
 mod sessions; // session ids are worthless to anybody else
 #[cfg(test)]

@@ -46,7 +46,7 @@ pub(super) struct Record {
     /// More than the client was told: the fault of a token, what was expected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) detail: Option<String>,
-    /// Which rule decided: `rules[n]`, counted from 0; `required_scopes`, `default`, or `built_in`.
+    /// Which rule decided: `rules[n]`, counted from 0, or `policies.NAME[n]`; `required_scopes`, `default`, or `built_in`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) rule: Option<String>,
     /// The line of the file that this rule begins in.
