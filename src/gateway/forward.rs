@@ -158,9 +158,10 @@ fn passes(
     // CGI-like servers read `X_Auth.Subject`, old ones `X!Auth~Subject` too, as `X-Auth-Subject`: every spelling counts as the
     // name itself.
     let respelt = written.bytes().any(|byte| !byte.is_ascii_alphanumeric() && byte != b'-');
-    let folded = match respelt {
-        true => Cow::Owned(written.replace(|char: char| !char.is_ascii_alphanumeric(), "-")),
-        false => Cow::Borrowed(written),
+    let folded = if respelt {
+        Cow::Owned(written.replace(|char: char| !char.is_ascii_alphanumeric(), "-"))
+    } else {
+        Cow::Borrowed(written)
     };
     if REMOVED.contains(&&*folded) || identity.iter().any(|(own, _)| *own.as_str() == *folded) {
         return false;

@@ -15,6 +15,7 @@ use crate::oauth::scope::Scope;
 use crate::policy::is_normal_uri;
 use crate::policy::pattern::{Dialect, Pattern};
 use crate::policy::rule::{Effect, Rule, Target};
+use crate::rejection::RuleId;
 
 /// A record as far as it matters here. Other fields may come and go.
 #[derive(Debug, Deserialize)]
@@ -66,7 +67,7 @@ struct OfRoute {
     would_deny: u64,
     callers: Few,
     /// How often each of `rules` decided, and at which line of the file it stood last.
-    rules: BTreeMap<usize, (u64, Option<usize>)>,
+    rules: BTreeMap<String, (u64, Option<usize>)>,
     /// What no rule names.
     unnamed: BTreeMap<(What, String), Asked>,
     /// By the scopes that were needed.
@@ -219,12 +220,16 @@ impl Seen {
                 }
                 continue;
             };
+            let mut known = 0;
             for (place, rule) in rules.iter().enumerate() {
-                match seen.rules.get(&place) {
+                let id = RuleId::Rule { place, line: rule.line, policy: rule.policy.clone() }.to_string();
+                let used = seen.rules.get(&id);
+                known += usize::from(used.is_some());
+                match used {
                     None => {
                         unused += 1;
                         out.push(format_args!(
-                            "#   route {}: rules[{place}] (line {}; {}) in {} records",
+                            "#   route {}: {id} (line {}; {}) in {} records",
                             route.name,
                             rule.line,
                             about(rule),
@@ -234,7 +239,7 @@ impl Seen {
                     Some((_, line)) => moved |= line.is_some_and(|line| line != rule.line),
                 }
             }
-            moved |= seen.rules.keys().next_back().is_some_and(|last| *last >= rules.len());
+            moved |= seen.rules.len() > known;
         }
         if unused == 0 {
             out.push("#   none, of those routes that have records");
@@ -247,10 +252,10 @@ impl Seen {
 
 impl OfRoute {
     fn decided(&mut self, part: &Part) {
-        if let Some(place) = place_of(part.rule.as_deref().unwrap_or_default())
-            && (self.rules.contains_key(&place) || self.rules.len() < RULES_MAX)
+        if let Some(rule) = part.rule.as_deref().filter(|rule| is_written(rule))
+            && (self.rules.contains_key(rule) || self.rules.len() < RULES_MAX)
         {
-            let used = self.rules.entry(place).or_default();
+            let used = self.rules.entry(rule.to_owned()).or_default();
             *used = (used.0 + 1, part.rule_line);
         }
     }
@@ -259,7 +264,7 @@ impl OfRoute {
     fn asked(&mut self, part: &Part, denial: &str, caller: Option<u64>, held: &str, entries: &mut usize) -> bool {
         let rule = part.rule.as_deref().unwrap_or_default();
         let (method, name) = (part.method.as_deref().unwrap_or_default(), part.name.as_deref());
-        if denial == "not_permitted" && place_of(rule).is_some() {
+        if denial == "not_permitted" && is_written(rule) {
             let at = part.rule_line.map_or_else(|| rule.to_owned(), |line| format!("{rule} (line {line})"));
             return counted(&mut self.denied, at, entries).map(|times| *times += 1).is_some();
         }
@@ -445,9 +450,12 @@ fn check_route(route: &str) -> Result<(), &'static str> {
     crate::config::check_route_name(route).map_err(|_| "no file has a route of this name")
 }
 
-/// The n of `rules[n]`.
-fn place_of(rule: &str) -> Option<usize> {
-    rule.strip_prefix("rules[")?.strip_suffix(']')?.parse().ok()
+/// Whether a record's `rule` is one that stands in a file: `rules[n]` or `policies.name[n]`.
+fn is_written(rule: &str) -> bool {
+    let list_and_place = rule.strip_suffix(']').and_then(|rule| rule.split_once('['));
+    list_and_place.is_some_and(|(list, place)| {
+        (list == "rules" || list.starts_with("policies.")) && place.parse::<usize>().is_ok()
+    })
 }
 
 fn about(rule: &Rule) -> String {

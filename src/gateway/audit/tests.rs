@@ -104,7 +104,7 @@ async fn an_output_that_stalls_keeps_no_record_from_the_other() {
         sink.write(number.to_string().into_bytes());
     }
     assert!(sink.room().await.is_err(), "a record that one of them cannot keep is no record");
-    let expect = (0..RECORDS_MAX).map(|number| format!("{number}\n")).collect::<String>();
+    let expect = (0..RECORDS_MAX).map(|number| format!("{number}\n")).collect::<Vec<_>>().concat();
     let mut read = String::new();
     while read.len() < expect.len() {
         read += &lines.recv().unwrap();
