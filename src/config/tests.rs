@@ -142,7 +142,7 @@ fn the_documented_defaults_are_those_of_the_types() {
             default = None;
         }
     }
-    assert_eq!(compared, 29);
+    assert_eq!(compared, 30);
 }
 
 #[test]

@@ -110,6 +110,9 @@ async fn an_output_that_stalls_keeps_no_record_from_the_other() {
         read += &lines.recv().unwrap();
     }
     assert_eq!(read, expect);
+    while sink.stats().outputs[1].queued > 0 {
+        std::thread::yield_now();
+    }
     let dropping = sink.clone().with_settings(&settings(OnStall::Drop));
     assert_eq!(dropping.room().await, Ok(()));
     dropping.write(b"one more".to_vec());
