@@ -63,7 +63,9 @@ fn no_file() -> PathBuf {
 }
 
 fn result(id: u64, result: Value) -> Answer {
-    Answer::json(&json!({"jsonrpc": "2.0", "id": id, "result": result}))
+    let mut message = json!({"jsonrpc": "2.0", "id": id});
+    message["result"] = result;
+    Answer::json(&message)
 }
 
 fn error(id: u64, status: u16, code: i64) -> Answer {
@@ -74,15 +76,16 @@ fn error(id: u64, status: u16, code: i64) -> Answer {
 /// What a server of 2025-11-25 answers before it is asked for lists. It gives a session.
 fn hello(mcp: &McpServer, capabilities: Value) {
     mcp.answer(error(1, 400, -32_600));
-    let said = json!({
-        "protocolVersion": "2025-11-25", "capabilities": capabilities, "serverInfo": {"name": "acme/notes", "version": "1.0"},
-    });
+    let mut said = json!({"protocolVersion": "2025-11-25", "serverInfo": {"name": "acme/notes", "version": "1.0"}});
+    said["capabilities"] = capabilities;
     mcp.answer(result(2, said).header("Mcp-Session-Id", SESSION_ID));
     mcp.answer(Answer::status(202));
 }
 
 fn tool(name: &str, annotations: Value) -> Value {
-    json!({"name": name, "description": format!("Does {name}."), "inputSchema": {"type": "object"}, "annotations": annotations})
+    let mut tool = json!({"name": name, "description": format!("Does {name}."), "inputSchema": {"type": "object"}});
+    tool["annotations"] = annotations;
+    tool
 }
 
 fn read_only() -> Value {
@@ -348,6 +351,13 @@ async fn a_gateway_with_the_file_of_the_demos_server_opens_no_more_than_it_says(
     serving.await.unwrap();
 }
 
+/// A file whose last route goes on with these lines.
+fn with_lines(head: &str, lines: &str) -> String {
+    let mut text = head.to_owned();
+    lines.lines().for_each(|line| text.extend(["    ", line, "\n"]));
+    text
+}
+
 /// The standard route before a server with these tools, as `check --online` meets it.
 async fn online(file: &str, issuer: &AuthorizationServer, mcp: &McpServer) -> Said {
     let path = write_file(&filled(file, "127.0.0.1:18080".parse().unwrap(), issuer, mcp));
@@ -389,7 +399,8 @@ async fn online_says_what_clients_see_and_that_all_is_well() {
 
 #[tokio::test]
 async fn online_warns_of_issuers_that_will_bite() {
-    let cases: [(fn(&mut Value), i32, &str); 9] = [
+    type Change = fn(&mut Value);
+    let cases: [(Change, i32, &str); 9] = [
         (
             |metadata| drop(metadata.as_object_mut().unwrap().remove("code_challenge_methods_supported")),
             0,
@@ -432,8 +443,7 @@ async fn online_warns_of_servers_that_will_bite() {
     let file = |more: &str| {
         let text = crate::support::gateway::file("");
         let (head, _) = text.split_once("    rules:").unwrap();
-        let lines: String = format!("{route}\n{more}").lines().map(|line| format!("    {line}\n")).collect();
-        format!("{head}{lines}")
+        with_lines(head, &format!("{route}\n{more}"))
     };
     let issuer = AuthorizationServer::up();
     let mcp = server_with(&["get_x", "new\u{1b}_x"]);
@@ -490,8 +500,7 @@ async fn suggest_proposes_rules_that_can_be_pasted_and_nothing_wider() {
     let report = "mode: report\nrules:\n  - tools: [get_x]\n    scopes: [x:read]\n  - tools: [wipe]\n    deny: true\n  - tools: [never]\n    scopes: [x:never]";
     let text = file("");
     let (head, _) = text.split_once("    rules:").unwrap();
-    let lines: String = report.lines().map(|line| format!("    {line}\n")).collect();
-    let text = format!("{head}{lines}");
+    let text = with_lines(head, report);
     let mut world = World::start(&text).await;
     let injected = "x\"]\n        allow: true\n      - tools: [\"*\"]\n        allow: true";
     let mut log = "not JSON\n{\"schema\":2}\n\n{\"schema\":1}\n".to_owned();
@@ -510,7 +519,7 @@ async fn suggest_proposes_rules_that_can_be_pasted_and_nothing_wider() {
     ] {
         world.mcp.permit(1);
         world.call_tool(scope, tool).await.passed();
-        log.push_str(&format!("{}\n", world.record().await));
+        log.extend([world.record().await.to_string().as_str(), "\n"]);
     }
     for (method, params) in [
         ("prompts/get", json!({"name": "summary"})),
@@ -520,7 +529,7 @@ async fn suggest_proposes_rules_that_can_be_pasted_and_nothing_wider() {
     ] {
         world.mcp.permit(1);
         world.message("mcp standard:new-prompts", method, params).await.passed();
-        log.push_str(&format!("{}\n", world.record().await));
+        log.extend([world.record().await.to_string().as_str(), "\n"]);
     }
     let path = world.path.clone();
     let said = gatepost(&["suggest", "--config", path.to_str().unwrap(), "-"], &log).await;
@@ -541,8 +550,7 @@ async fn suggest_proposes_rules_that_can_be_pasted_and_nothing_wider() {
     );
     said.lacks(&["allow: true\n", "- \"wipe\"", "- \"get_x\"", "\u{202e}"]);
 
-    let rules: String =
-        said.out.lines().filter(|line| line.starts_with("      ")).map(|line| format!("{line}\n")).collect();
+    let rules = said.out.split_inclusive('\n').filter(|line| line.starts_with("      ")).collect::<String>();
     let whole = format!("{}{rules}", std::fs::read_to_string(&path).unwrap());
     let settings = config::parse(&whole, "file", Path::new("")).unwrap_or_else(|errors| panic!("{errors}\n{whole}"));
     let tools: Vec<&str> = settings.routes[0].policy.exact_tools().collect();
