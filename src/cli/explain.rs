@@ -64,7 +64,7 @@ struct Explained<'a> {
     /// The scopes that policy goes by.
     held: ScopeSet,
     /// What came of the token, where one was given.
-    token: Option<Result<(), TokenError>>,
+    token: Option<Result<(), Failure>>,
     /// Why its issuer's keys are not there.
     keys: Option<String>,
     /// What policy says to these scopes.
@@ -106,7 +106,10 @@ pub(super) fn explain(options: &Explain) -> ExitCode {
         let Some(route) = rehearsal.route(name) else { return unusable(path, "the route is not served") };
         let explained = match scopes {
             Some(held) => Ok(with_scopes(&rehearsal, route, &wish, options.revision, held)),
-            None => with_token(&settings, &rehearsal, route, &wish, options.revision),
+            None => match Presented::read() {
+                Ok(presented) => with_token(&presented, &settings, &rehearsal, route, &wish, options.revision),
+                Err(error) => return refused_argument(&error),
+            },
         };
         match explained {
             Ok(explained) if options.json => print_out(&format!("{:#}\n", explained.to_json())),
@@ -128,6 +131,7 @@ fn with_scopes<'a>(
 }
 
 fn with_token<'a>(
+    presented: &Presented,
     settings: &Settings,
     rehearsal: &Rehearsal,
     route: &'a Route,
@@ -135,12 +139,12 @@ fn with_token<'a>(
     revision: Option<Revision>,
 ) -> Result<Explained<'a>, String> {
     let refuse = |failure: Failure| rehearsal.refuse(route, failure).refused;
-    let presented = Presented::read()?;
-    let token = match rehearsal.token(&presented) {
+    let token = match rehearsal.token(presented) {
         Ok(token) => token,
         Err(failure) => {
-            let refused = refuse(failure);
-            return Ok(Explained { refused, ..with_scopes(rehearsal, route, wish, revision, ScopeSet::default()) });
+            let refused = refuse(failure.clone());
+            let nothing = with_scopes(rehearsal, route, wish, revision, ScopeSet::default());
+            return Ok(Explained { token: Some(Err(failure)), refused, ..nothing });
         }
     };
     let (mut examined, keys) = token::examine(&token, settings, &[&route.recipient])?;
@@ -154,6 +158,7 @@ fn with_token<'a>(
         // Here they could not be fetched; where the gateway runs they may well be there.
         Ok(()) | Err(TokenError::KeysUnavailable { .. }) => None,
     };
+    let verdict = verdict.map_err(Failure::from);
     Ok(Explained { token: Some(verdict), keys, refused, ..with_scopes(rehearsal, route, wish, revision, held) })
 }
 
@@ -193,10 +198,10 @@ impl Explained<'_> {
                 "body": serde_json::from_slice::<Value>(answer.body()).unwrap_or_default(),
             })
         });
-        let token = self.token.map(|verdict| match verdict {
+        let token = self.token.as_ref().map(|verdict| match verdict {
             Ok(()) => json!({"valid": true}),
-            Err(TokenError::Invalid(fault)) => json!({"valid": false, "fault": fault.as_str()}),
-            Err(TokenError::KeysUnavailable { .. }) => json!({"valid": null, "keys": self.keys}),
+            Err(Failure::KeysUnavailable { .. }) => json!({"valid": null, "keys": self.keys}),
+            Err(failure) => json!({"valid": false, "fault": fault(failure)}),
         });
         json!({
             "route": &*self.route.name,
@@ -214,25 +219,28 @@ impl Explained<'_> {
     fn to_text(&self) -> String {
         let mut lines = vec![format!("{} on route {}", words::operation(self.wish), self.route.name)];
         let mut row = |name: &str, text: &str| lines.push(format!("  {name:<9}{text}"));
-        match self.token {
+        match &self.token {
             None => {}
             Some(Ok(())) => row("token", "valid for this route"),
-            Some(Err(TokenError::Invalid(fault))) => {
-                row("token", &format!("refused here: {}; `gatepost token decode` says more", fault.as_str()));
-            }
-            Some(Err(TokenError::KeysUnavailable { .. })) => {
+            Some(Err(Failure::KeysUnavailable { .. })) => {
                 let fault = words::plain(self.keys.as_deref().unwrap_or("no answer in time"));
                 row("token", &format!("not checked, the keys of its issuer cannot be had: {fault}"));
                 row("", "a gateway without them answers 503 keys_unavailable; what follows is for a good token");
+            }
+            Some(Err(failure)) => {
+                row("token", &format!("refused here: {}; `gatepost token decode` says more", fault(failure)));
             }
         }
         row("holds", &scopes_or(&self.held, "no scope"));
         if let Some((operation, decided)) = &self.policy.decided {
             let explanation = self.route.policy.explain(decided);
-            let would = self.refused.is_some() && self.token.is_some();
             row(
                 "decides",
-                &format!("{}{}", words::rule_and_place(&explanation), if would { ", of a good token" } else { "" }),
+                &format!(
+                    "{}{}",
+                    words::rule_and_place(&explanation),
+                    if self.refused.is_some() { ", if the token were good" } else { "" }
+                ),
             );
             row("", &words::said(&explanation, &self.route.policy, operation));
             match explanation.needed() {
@@ -272,6 +280,13 @@ impl Explained<'_> {
         lines.push(String::new());
         lines.join("\n")
     }
+}
+
+/// The word that the audit record has for what is wrong with a token.
+fn fault(failure: &Failure) -> String {
+    let rejection = Rejection::from(failure.clone());
+    let detail = rejection.detail();
+    if detail.is_empty() { rejection.reason().to_owned() } else { detail }
 }
 
 /// An answer as HTTP/1.1 writes it.

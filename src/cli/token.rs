@@ -145,9 +145,9 @@ fn decoded(
     if pairs.iter().any(|(_, examined)| is_for(examined)) {
         pairs.retain(|(_, examined)| is_for(examined));
     }
+    let is_good = pairs.iter().any(|(_, examined)| examined.verdict.is_ok());
     let more = pairs.len().saturating_sub(ROUTES_MAX);
     pairs.truncate(ROUTES_MAX);
-    let is_good = pairs.iter().any(|(_, examined)| examined.verdict.is_ok());
     for (route, examined) in &pairs {
         let issuer =
             settings.authorization_servers.iter().find(|known| Some(known.issuer.as_str()) == issuer.as_deref());

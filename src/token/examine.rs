@@ -233,3 +233,157 @@ fn part(text: &str) -> Part {
 
 /// How deep header and claims may nest to be shown as JSON.
 const DEPTH_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue, header};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::oauth::ids::{Issuer, PublicOrigin, ResourceUri};
+    use crate::token::clock::Clock;
+    use crate::token::{Fetch, FetchError, Fetched, KeySource};
+
+    /// Nothing can be fetched.
+    struct Nowhere;
+
+    impl Fetch for Nowhere {
+        fn get<'a>(
+            &'a self,
+            _: &'a str,
+        ) -> std::pin::Pin<Box<dyn Future<Output = Result<Fetched, FetchError>> + Send + 'a>> {
+            Box::pin(async { Err(FetchError("there is no network".to_owned())) })
+        }
+    }
+
+    fn token(text: &str) -> AccessToken {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {text}")).unwrap());
+        AccessToken::take(&mut headers, 1 << 20).unwrap()
+    }
+
+    fn jwt(header: &str, claims: &str) -> String {
+        format!("{}.{}.c2lnbmF0dXJl", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims))
+    }
+
+    fn examined(text: &str) -> Examined {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let settings = IssuerSettings {
+                issuer: Issuer::parse("https://as.example").unwrap(),
+                keys: KeySource::Uri("https://as.example/jwks".to_owned()),
+                algorithms: vec![jsonwebtoken::Algorithm::ES256],
+                scope_claims_merged: false,
+                scope_claims: vec![super::super::ClaimPath::parse("scope").unwrap()],
+                leeway_secs: 0,
+                keys_stale_secs_max: 60,
+                keys_cooldown_secs: 10,
+            };
+            let recipient = Recipient {
+                issuers: vec![settings.issuer.clone()],
+                resource: ResourceUri::of(&PublicOrigin::parse("https://mcp.example").unwrap(), "/mcp"),
+                audiences: Vec::new(),
+            };
+            let clock = Clock::from_fn(|| 1000);
+            let validator = Validator::start(vec![settings], Arc::new(Nowhere), clock, 1 << 20).unwrap();
+            validator.examine(&token(text), &recipient).await
+        })
+    }
+
+    fn faults(examined: &Examined) -> Vec<(Check, TokenFault)> {
+        let fault = |(check, outcome): &(Check, Outcome)| match outcome {
+            Outcome::Failed(fault) => Some((*check, *fault)),
+            Outcome::Passed | Outcome::Unknown(_) => None,
+        };
+        examined.checks.iter().filter_map(fault).collect()
+    }
+
+    #[test]
+    fn every_fault_is_named_and_the_first_is_the_verdict() {
+        let check = |header: &str, claims: &str, expect: &[(Check, TokenFault)]| {
+            let examined = examined(&jwt(header, claims));
+            assert_eq!(faults(&examined), expect, "{header} {claims}");
+            let first = expect.first().map(|(_, fault)| TokenError::Invalid(*fault));
+            match examined.verdict {
+                // Faults behind the keys are not seen without them.
+                Err(TokenError::KeysUnavailable { .. }) => {
+                    assert!(examined.checks.iter().any(|(_, outcome)| matches!(outcome, Outcome::Unknown(_))));
+                }
+                verdict => assert_eq!(verdict.err(), first, "{header} {claims}"),
+            }
+        };
+        let good = r#"{"alg":"ES256","typ":"at+jwt","kid":"k"}"#;
+        check(r#"{"alg":"none"}"#, "{}", &[(Check::Form, TokenFault::Algorithm)]);
+        check("{", "{}", &[(Check::Form, TokenFault::Malformed)]);
+        check(r#"{"alg":"ES256","alg":"RS256"}"#, "{}", &[(Check::Form, TokenFault::Malformed)]);
+        check(good, r#"{"iss":"a","iss":"b"}"#, &[(Check::Payload, TokenFault::Malformed)]);
+        check(
+            r#"{"alg":"RS256","typ":"logout+jwt"}"#,
+            r#"{"iss":"https://as.example","sub":"","exp":"soon","aud":7,"scope":1,"cnf":{}}"#,
+            &[
+                (Check::HeaderType, TokenFault::Type),
+                (Check::Algorithm, TokenFault::Algorithm),
+                (Check::Kind, TokenFault::Type),
+                (Check::Caller, TokenFault::Claim),
+                (Check::Times, TokenFault::Claim),
+                (Check::AudienceForm, TokenFault::Claim),
+                (Check::Scopes, TokenFault::Claim),
+            ],
+        );
+        check(
+            good,
+            r#"{"iss":"https://other.example","sub":"a","exp":1000,"nbf":2000,"aud":"https://mcp.example/other"}"#,
+            &[
+                (Check::Issuer, TokenFault::Issuer),
+                (Check::Expiry, TokenFault::Expired),
+                (Check::Start, TokenFault::NotYetValid),
+                (Check::Audience, TokenFault::Audience),
+            ],
+        );
+        check(
+            good,
+            r#"{"iss":"https://as.example","sub":"a","exp":1,"aud":"https://mcp.example/mcp"}"#,
+            &[(Check::Expiry, TokenFault::Expired)],
+        );
+    }
+
+    #[test]
+    fn without_keys_it_says_what_the_token_claims_and_why_there_are_none() {
+        let claims =
+            r#"{"iss":"https://as.example","sub":"a","exp":2000,"aud":"https://mcp.example/mcp","scope":"a b"}"#;
+        let examined = examined(&jwt(r#"{"alg":"ES256","kid":"k"}"#, claims));
+        assert!(matches!(examined.verdict, Err(TokenError::KeysUnavailable { .. })));
+        assert_eq!(examined.claimed.unwrap().to_string(), "a b");
+        let unknown = examined.checks.iter().find(|(check, _)| *check == Check::Key).unwrap();
+        assert!(matches!(&unknown.1, Outcome::Unknown(why) if why.contains("no network")), "{unknown:?}");
+    }
+
+    #[test]
+    fn what_is_no_jwt_is_not_shown() {
+        for text in ["c2VjcmV0", "c2VjcmV0.c2VjcmV0", "c2VjcmV0.c2VjcmV0.c2VjcmV0", "e30", "e30.e30", "a.b.c.d"] {
+            let Shown { header, claims } = shown(&token(text));
+            assert!(matches!((header, claims), (Part::Unreadable, Part::Unreadable)), "{text}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// Whatever stands there: no panic, and the first fault is the verdict.
+        #[test]
+        fn any_token_can_be_examined(
+            text in "[A-Za-z0-9._~+/-]{1,60}={0,2}",
+            header in r#"\{("(alg|typ|kid|crit)":("ES256"|"JWT"|7|null)(,"(typ|kid)":("x"|\[\]))?)?\}"#,
+            claims in r#"\{("iss":("https://as.example"|1)(,"(sub|exp|aud|nbf|scope)":("a"|1|-1|1e300|null|\["b",2\])){0,4})?\}"#,
+        ) {
+            for text in [text, jwt(&header, &claims)] {
+                let (examined, token) = (examined(&text), token(&text));
+                let first = faults(&examined).first().map(|(_, fault)| TokenError::Invalid(*fault));
+                if let Err(error @ TokenError::Invalid(_)) = examined.verdict {
+                    prop_assert_eq!(Some(error), first);
+                }
+                drop(shown(&token));
+            }
+        }
+    }
+}

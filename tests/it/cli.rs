@@ -217,6 +217,7 @@ fn the_readme_says_how_to_serve_and_what_answers() {
         "cargo run -- run --config config/minimal.yaml",
         "curl -i http://127.0.0.1:8080/mcp",
         "curl http://127.0.0.1:8080/.well-known/oauth-protected-resource/mcp",
+        "cargo run -- test config/minimal.test.yaml",
         "cargo test",
     ];
     assert_eq!(commands, expected, "each of them is run here or by the gate");

@@ -21,6 +21,8 @@ mod bodies; // what cannot be inspected is never forwarded
 #[cfg(test)]
 mod cli; // the binary as a process, and the README's commands
 #[cfg(test)]
+mod commands; // explain, test, token decode, completions, man
+#[cfg(test)]
 mod discovery; // documents, relay, CORS, Origin, Host
 #[cfg(test)]
 mod drain; // the way to the end: nobody who honours it loses a request
