@@ -160,7 +160,8 @@ async fn a_page_of_one_host_is_foreign_at_the_other() {
     assert_eq!(reply.passed().header("access-control-allow-origin"), Some(theirs.as_str()));
     let allowed = preflight(&host, &theirs).send().await;
     assert_eq!(allowed.header("access-control-allow-origin"), Some(theirs.as_str()));
-    (world.record().await, world.record().await);
+    world.record().await;
+    world.record().await;
     let reply = call().header("Origin", &ours).send().await;
     world.refused(&reply, 403, "origin_not_allowed").await;
     for (host, origin) in [(host.as_str(), &ours), (world.address.to_string().as_str(), &theirs)] {
