@@ -110,7 +110,7 @@ async fn people_are_told_by_the_rule_that_refuses() {
         assert_eq!(error["data"].get("message"), told.map(|told| json!(told)).as_ref(), "{error}");
         match told {
             Some(told) => assert!(message.starts_with(&format!("{told}. ")), "{message}"),
-            None => assert!(!message.contains("ticket") && !message.contains("7"), "{message}"),
+            None => assert!(!message.contains("ticket") && !message.contains('7'), "{message}"),
         }
         assert!(
             message.contains("The access token lacks a scope") || message.contains("not permitted here"),
