@@ -187,7 +187,7 @@ fn described(settings: &Settings) -> Value {
 fn what_is_shown_is_a_file_that_means_the_same() {
     for entry in std::fs::read_dir("config").unwrap() {
         let path = entry.unwrap().path();
-        let is_table = path.file_stem().is_some_and(|stem| stem.to_str().unwrap().ends_with(".test"));
+        let is_table = path.to_str().unwrap().ends_with(".test.yaml");
         if is_table || path.extension().is_none_or(|ending| ending != "yaml") {
             continue;
         }
