@@ -286,7 +286,7 @@ async fn http<IO, S, F>(
     F: Future<Output = Response<Body>> + Send + 'static,
 {
     let Timeouts { head, idle, write_stall, .. } = terms.timeouts;
-    let times = Times { head, idle, write_stall };
+    let mut times = Times { head, idle, write_stall };
     let keep_alive = terms.keep_alive.clone();
     let exchanges = Exchanges::new();
     let (begun, draining) = (exchanges.clone(), shutdown.clone());
@@ -330,6 +330,9 @@ async fn http<IO, S, F>(
                 }
                 ending = true;
                 connection.as_mut().graceful_shutdown();
+                // What still stands then is no idle connection, but one on which half of a head has come.
+                times.idle = head;
+                look_again = look_again.min(Instant::now() + head);
             }
             () = sleep_until(look_again) => match exchanges.state(&times) {
                 State::Busy { until } => look_again = until,

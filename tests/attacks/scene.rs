@@ -275,4 +275,4 @@ pub(crate) fn forbidden_call() -> String {
 
 /// Short, so that an attack that waits is soon over.
 pub(crate) const TIMEOUTS: &str =
-    "timeouts: {handshake_secs: 1, head_secs: 1, body_secs: 1, write_stall_secs: 1, answer_secs: 5}\n";
+    "timeouts: {handshake_secs: 1, head_secs: 1, idle_secs: 1, body_secs: 1, write_stall_secs: 1, answer_secs: 5}\n";
