@@ -265,7 +265,7 @@ async fn send(world: &World, wish: &Wish, revision: Option<Revision>, token: &st
 
 /// What of an answer does not depend on the time.
 fn told(headers: impl IntoIterator<Item = (String, String)>) -> Vec<(String, String)> {
-    let by_the_way = ["date", "content-length"];
+    let by_the_way = ["date", "content-length", "keep-alive"];
     let mut headers: Vec<_> = headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
     headers.retain(|(name, _)| !by_the_way.contains(&name.as_str()));
     headers.sort();
