@@ -105,6 +105,7 @@ PAGES = {
             "curl http://127.0.0.1:8080/.well-known/oauth-protected-resource/mcp",
             '"resource": ?"http://127.0.0.1:8080/mcp"',
         ),
+        run("cargo run -- test config/minimal.test.yaml", r"(\d+) of \1 hold", seconds=CARGO_SECONDS),
         named("cargo test", "a step of .ci/run"),
     ],
     "docs/issuers/oidc.md": [
