@@ -368,11 +368,14 @@ def traced(scratch, mounted):
     text = calls.read_text()
     # Before it runs itself, strace's child does one thing and another.
     made = set(re.findall(r"^\d+ +(\w+)\(", text[text.index("execve(") :], re.M))
-    held(
-        "every system call that it makes is in the unit's filter",
-        made <= allowed_calls(unit),
-        sorted(made - allowed_calls(unit)),
-    )
+    if shutil.which("systemd-analyze"):
+        held(
+            "every system call that it makes is in the unit's filter",
+            made <= allowed_calls(unit),
+            sorted(made - allowed_calls(unit)),
+        )
+    else:
+        print("SKIPPED the unit's filter of system calls: there is no systemd-analyze")
     families = set(re.findall(r"socket\((AF_\w+)", text))
     granted = set(re.search(r"^RestrictAddressFamilies=(.*)$", unit, re.M)[1].split())
     held("every family of sockets is in the unit's", families <= granted, families - granted)

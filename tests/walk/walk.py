@@ -3,6 +3,7 @@
 import fcntl
 import os
 import re
+import shutil
 import signal
 import socket
 import struct
@@ -22,7 +23,8 @@ class Step:
     """A command of a page, and what is done about it."""
 
     def __init__(
-        self, command, says=(), status=0, seconds=SECONDS, instead=None, serves=False, why=None, needs=None, then=None
+        self, command, says=(), status=0, seconds=SECONDS, instead=None, serves=False, why=None, needs=None, then=None,
+        program=None
     ):
         self.command, self.says, self.status, self.seconds = command, says, status, seconds
         # Another command, run in its place; None: it is only named.
@@ -31,6 +33,8 @@ class Step:
         self.serves = serves
         # A command that this gateway must know, else it is passed over, visibly.
         self.needs = needs
+        # A program that may be missing here: then it is passed over, visibly.
+        self.program = program
         # What must hold afterwards.
         self.then = then
 
@@ -243,7 +247,7 @@ PAGES = {
         run("install -d -m 750 -g gatepost /etc/gatepost"),
         run("install -m 640 -g gatepost config/minimal.yaml /etc/gatepost/gatepost.yaml"),
         run("gatepost check --config /etc/gatepost/gatepost.yaml", "gatepost.yaml: ok"),
-        run("systemd-analyze verify /etc/systemd/system/gatepost.service"),
+        run("systemd-analyze verify /etc/systemd/system/gatepost.service", program="systemd-analyze"),
         instead(
             "systemctl enable --now gatepost",
             "setpriv --reuid gatepost --regid gatepost --clear-groups --no-new-privs "
@@ -356,6 +360,10 @@ def walk(page, steps, counts):
             if step.needs and not knows(step.needs):
                 counts["not known"] += 1
                 print(f"NOT RUN  {step.command}\n         this gateway has no command `{step.needs}`", flush=True)
+                continue
+            if step.program and not shutil.which(step.program):
+                counts["not known"] += 1
+                print(f"NOT RUN  {step.command}\n         there is no {step.program} here", flush=True)
                 continue
             command = step.instead or step.command
             if step.serves:
