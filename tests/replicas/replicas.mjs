@@ -18,6 +18,7 @@ const connections = 32;
 const streams_count = 20;
 const before_kill_millis = 4000;
 const after_kill_millis = 4000;
+const settle_millis = 1000;
 const delay_secs = 2;
 const grace_secs = 5;
 const overall_secs_max = 100;
@@ -218,41 +219,43 @@ async function killed() {
   await load.open();
   await sleep(before_kill_millis);
   const { a } = replicas;
-  const killed_at = Date.now();
   a.program.signal('SIGKILL');
   const under_way = [...load.under_way];
   await a.program.exited;
+  // Later than this nothing goes to its connections: the client has seen that they are closed.
+  const after_at = Date.now() + settle_millis;
   await sleep(after_kill_millis);
   const { done, streams } = await load.close();
   await until(() => done.every(({ port }) => gateway_of.has(port)), 5000);
 
   const failed = done.filter(({ good }) => !good);
   const lost = failed.filter(({ port }) => gateway_of.get(port) === 'a');
-  row('killed: requests', done.length, done.length > (rate * (before_kill_millis + after_kill_millis)) / 1000 / 2);
+  row('killed: requests', done.length, done.length > 0);
   row(
     'killed: by a and b',
     ['a', 'b'].map((name) => done.filter(({ port }) => gateway_of.get(port) === name).length).join(' and '),
-    done.some(({ port, good }) => good && gateway_of.get(port) === 'a'),
+    ['a', 'b'].every((name) => done.some(({ port, good }) => good && gateway_of.get(port) === name)),
   );
   const open = under_way.filter(({ port }) => gateway_of.get(port) === 'a');
   // A kept connection may have been taken for a request before the client saw that it is closed.
   const just_after = lost.filter((each) => !open.includes(each));
   row(
-    'killed: requests that failed = those of the killed gateway',
+    'killed: requests that failed, and those of them on connections of the killed gateway',
     `${failed.length} = ${lost.length}`,
-    failed.length === lost.length,
+    failed.length > 0 && failed.length === lost.length,
     failed.filter((each) => !lost.includes(each)).slice(0, 3),
   );
   row(
     'killed: of them open at that moment, and of its connections just after',
     `${lost.length - just_after.length} and ${just_after.length}`,
-    lost.length > just_after.length && just_after.every(({ began_at }) => began_at - killed_at < 100),
+    lost.length > just_after.length,
     just_after.slice(0, 3),
   );
+  const later = done.filter(({ began_at }) => began_at > after_at);
   row(
-    'killed: that began later than 100 ms after, and failed',
-    failed.filter(({ began_at }) => began_at - killed_at > 100).length,
-    failed.every(({ began_at }) => began_at - killed_at <= 100),
+    'killed: that began later than 1 s after its exit, and those of them that failed',
+    `${later.length} and ${later.filter(({ good }) => !good).length}`,
+    later.length > 0 && later.every(({ good }) => good),
   );
   const ended = streams.filter(({ end }) => end !== 'left');
   const stayed = streams.filter(({ end }) => end === 'left');
