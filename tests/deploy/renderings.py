@@ -232,6 +232,7 @@ def refused():
     yield sidecar | {"config": least | {"routes": elsewhere}}, "is not on loopback"
     seeming = [least["routes"][0] | {"upstream": "http://localhost.example.com:3000/mcp"}]
     yield sidecar | {"config": least | {"routes": seeming}}, "is not on loopback"
+    yield sidecar | {"config": least | {"include": "a.yaml"}}, "all routes stand in config.routes"
     for port, said in (
         ({"containerPort": 3000, "hostPort": 3000}, "leads round"),
         ({"containerPort": 8443}, "is the gateway's"),

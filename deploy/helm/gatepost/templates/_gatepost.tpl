@@ -59,6 +59,9 @@ stop, and there is nothing left to wait for. */}}
 {{- fail "httpRoute: the Gateway would speak plain http to a gateway with a certificate; leave tls.secretName empty, or bring a BackendTLSPolicy and set httpRoute.backendTLSPolicy" -}}
 {{- end -}}
 {{- if eq .Values.shape "sidecar" -}}
+{{- if .Values.config.include -}}
+{{- fail "config.include: with shape sidecar all routes stand in config.routes, where it is seen that their upstreams are on loopback" -}}
+{{- end -}}
 {{- range .Values.config.routes -}}
 {{- $url := kindIs "map" .upstream | ternary (get (kindIs "map" .upstream | ternary .upstream dict) "url") .upstream | toString -}}
 {{- if not (regexMatch "^https?://(127\\.[0-9.]+|\\[::1\\]|localhost)[:/]" $url) -}}
