@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import kubernetes_validate
 import yaml
@@ -182,7 +183,12 @@ def promises(documents):
         names = [each["name"] for service in services for each in service["spec"]["ports"]]
         if names != [monitor["spec"]["endpoints"][0]["port"]]:
             yield f"the ServiceMonitor finds the ports {names}"
+    hosts = {urlsplit(each["public_url"]).hostname for each in [file, *file["routes"]] if "public_url" in each}
+    hosts |= {each.rsplit(":", 1)[0] for each in file.get("hosts", [])}
     for route in of("HTTPRoute"):
+        lacking = hosts - set(route["spec"]["hostnames"])
+        if lacking:
+            yield f"the HTTPRoute lacks {sorted(lacking)}"
         for reference in route["spec"]["rules"][0]["backendRefs"]:
             services = [each for each in of("Service") if each["metadata"]["name"] == reference["name"]]
             if [each["port"] for service in services for each in service["spec"]["ports"]] != [reference["port"]]:
