@@ -245,6 +245,7 @@ def refused():
     ):
         container = server["containers"][0] | {"ports": [port]}
         yield sidecar | {"server": {"containers": [container]}}, said
+        yield sidecar | {"server": server | {"initContainers": [container | {"name": "b"}]}}, said
     yield sidecar | {"networkPolicy": {"servers": [{"name": "a", "podSelector": {"a": 1}, "port": 1}]}}, "own pod"
 
 

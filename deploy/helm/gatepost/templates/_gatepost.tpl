@@ -71,13 +71,13 @@ stop, and there is nothing left to wait for. */}}
 {{- if .Values.networkPolicy.servers -}}
 {{- fail "networkPolicy.servers: with shape sidecar the server is in the gateway's own pod" -}}
 {{- end -}}
-{{- range .Values.server.containers -}}
+{{- range concat (.Values.server.containers | default list) (.Values.server.initContainers | default list) -}}
 {{- range .ports -}}
 {{- if .hostPort -}}
-{{- fail "server.containers: a hostPort leads round the gateway" -}}
+{{- fail "server: a hostPort leads round the gateway" -}}
 {{- end -}}
 {{- if or (eq (int .containerPort) (int $.Values.ports.mcp)) (eq (int .containerPort) (int $.Values.ports.admin)) -}}
-{{- fail (printf "server.containers: port %d is the gateway's; set ports.mcp or ports.admin" (int .containerPort)) -}}
+{{- fail (printf "server: port %d is the gateway's; set ports.mcp or ports.admin" (int .containerPort)) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
