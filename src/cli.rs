@@ -75,7 +75,7 @@ enum Command {
         #[command(flatten)]
         file: File,
         /// Also ask: fetch metadata and keys of each issuer, ask each server what it has, and warn of what will bite. Sends no
-        /// credentials. Exit code 1 when something would not work; warnings alone are no failure.
+        /// token; a server is shown what the file gives it, its client certificate and query included. Exit code 1 when something would not work; warnings alone are no failure.
         #[arg(long)]
         online: bool,
     },
@@ -83,7 +83,8 @@ enum Command {
     ///
     /// Tools get scopes by what the server says of them (readOnlyHint, destructiveHint, openWorldHint): a tool that says
     /// nothing counts as destructive, and a name makes it stricter, never looser. Everything is named exactly; what cannot be
-    /// written safely is left out, and so denied. Nothing is called, and no secret is written.
+    /// written safely is left out, and so denied. Nothing is called, and no secret is written but one in the query
+    /// of the URL.
     Init(init::Init),
     /// Propose rules from the audit log of routes in `mode: report`.
     ///

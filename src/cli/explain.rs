@@ -163,6 +163,11 @@ fn with_token<'a>(
 }
 
 impl Explained<'_> {
+    /// Whether the keys to verify the token could not be had.
+    fn is_unverified(&self) -> bool {
+        matches!(&self.token, Some(Err(Failure::KeysUnavailable { .. })))
+    }
+
     /// The refusal that the client gets, if it gets one.
     fn refusal(&self) -> Option<&(Rejection, Response<Bytes>)> {
         self.refused.as_ref().or(self.policy.refused.as_ref())
@@ -211,7 +216,8 @@ impl Explained<'_> {
             "token": token,
             "policy": policy,
             "listed": self.listed().map(Listed::is_seen),
-            "forwarded": answer.is_none(),
+            // A token that nobody could verify is no promise.
+            "forwarded": (!self.is_unverified()).then_some(answer.is_none()),
             "answer": answer,
         })
     }

@@ -50,6 +50,7 @@ pub(super) fn run(options: &Init) -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
+    let shown = !credentials.is_empty();
     let written = inventory(&settings, credentials, &options.upstream).and_then(|inventory| {
         let plan = Plan {
             upstream: options.upstream.clone(),
@@ -67,6 +68,13 @@ pub(super) fn run(options: &Init) -> ExitCode {
     match written {
         Ok(written) => {
             report(&written, options.output.as_deref());
+            if shown {
+                // The file has no place for them: what a server asks for itself, it will not get.
+                eprintln!(
+                    "warning: the gateway sends the server no token and none of these headers: if the server asks for them, every \
+                     call will be 502 upstream_unauthorized"
+                );
+            }
             ExitCode::SUCCESS
         }
         Err(error) => {

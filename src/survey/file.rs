@@ -3,7 +3,7 @@
 //! the gateway would read it before anybody gets it.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use super::Lines;
@@ -120,7 +120,12 @@ impl<'a> Proposal<'a> {
 
     fn templates(&mut self, templates: &'a [Entry]) {
         let mut patterns: Vec<Pattern> = Vec::new();
-        for entry in templates {
+        for (number, entry) in templates.iter().enumerate() {
+            // Each is compared with all that are kept.
+            if number == TEMPLATES_READ_MAX {
+                self.leave_out("resource templates from", &entry.name, "on: too many to look at");
+                return;
+            }
             let pattern = pattern_of(&entry.name).and_then(|text| Pattern::parse(&text, Dialect::Uri));
             match pattern {
                 Err(why) => self.leave_out("resource template", &entry.name, why),
@@ -213,7 +218,7 @@ impl<'a> Proposal<'a> {
             rule("Resources, by their exact URIs.", "resources", &self.resources, &scope, described, &mut out);
         }
         if !self.templates.is_empty() {
-            out.push("      # What the templates make: `*` stands for what a caller fills in, and stops at `/`.");
+            out.push("      # What the templates make: `*` stands for what a caller fills in; it stops at `/` alone, so a query may stand in it.");
             out.push("      - resources:");
             for (pattern, entry) in &self.templates {
                 out.push(format_args!("          # of the template {}", line(&entry.name, 200)));
@@ -261,6 +266,7 @@ fn head(plan: &Plan, inventory: &Inventory, name: &str, summary: &str, out: &mut
     out.push("#");
     out.push("# What a server says of its tools is its own word, which nobody checks: read the rules before they decide anything.");
     out.push("# A line with `!` says why a tool counts for more than it says. Then: `gatepost check --config FILE`.");
+    out.push("# Scopes begin with the route's name, which `--name` sets: see that nobody holds them for something else already.");
     out.push("");
     let (listen, public_url) = listen(plan);
     out.push(format_args!("listen: {listen}"));
@@ -295,8 +301,13 @@ fn head(plan: &Plan, inventory: &Inventory, name: &str, summary: &str, out: &mut
 /// Where to listen: where clients come by plain http, else on a port that the server does not have.
 fn listen(plan: &Plan) -> (SocketAddr, Option<&str>) {
     let public_url = plan.public_url.as_deref();
-    if let Some(address) = public_url.and_then(|url| url.strip_prefix("http://")).and_then(|at| at.parse().ok()) {
-        return (address, public_url);
+    let url = public_url.and_then(|url| url.parse::<http::Uri>().ok()).filter(|url| url.scheme_str() == Some("http"));
+    if let Some(authority) = url.as_ref().and_then(http::Uri::authority) {
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+        let ip = if host == "localhost" { Ok(Ipv4Addr::LOCALHOST.into()) } else { host.parse::<IpAddr>() };
+        if let Ok(ip) = ip {
+            return (SocketAddr::new(ip, authority.port_u16().unwrap_or(80)), public_url);
+        }
     }
     let server = plan.upstream.parse::<http::Uri>().ok().and_then(|url| url.port_u16());
     let port = if server == Some(8080) { 8090 } else { 8080 };
@@ -347,7 +358,8 @@ fn pattern_of(template: &str) -> Result<String, &'static str> {
         let name = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
         match name {
             Some(name) if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') => {
-                if place <= usize::from(scheme == "file") && WIDE_SCHEMES.contains(&scheme) {
+                // The first segment says whose a resource is: a host, a bucket; in `file:///` it is empty, and the second does.
+                if place <= usize::from(scheme == "file") {
                     return Err("the template leaves open where it leads");
                 }
                 segments.push("*");
@@ -362,7 +374,7 @@ fn pattern_of(template: &str) -> Result<String, &'static str> {
     if !pattern.contains('*') {
         return Err("the template has no expression");
     }
-    // The pattern may match nothing that the template does not make.
+    // But for a query or a fragment behind what is filled in, the pattern matches nothing that the template does not make.
     if !is_normal_uri(&pattern.replace('*', "a")) {
         return Err("what the template makes is not in normal form (RFC 3986)");
     }
@@ -380,12 +392,11 @@ fn cut(name: &str) -> String {
 const RULES: &str =
     "    rules:                               # the first that matches decides; what none names is denied";
 const NOT_ASCII: &str = "letters beyond ASCII: some look like others";
-/// Schemes whose first segment says whose a resource is.
-const WIDE_SCHEMES: [&str; 7] = ["http", "https", "ws", "wss", "ftp", "file", "data"];
 /// Together fewer than the patterns that a route may have.
 const TOOLS_MAX: usize = 2000;
 const PROMPTS_MAX: usize = 500;
 const TEMPLATES_MAX: usize = 100;
+const TEMPLATES_READ_MAX: usize = 500;
 const RESOURCES_MAX: usize = 500;
 /// Beyond so many, templates stand for what they make.
 const RESOURCES_FEW: usize = 100;

@@ -1,5 +1,5 @@
 //! `check --online`: asks issuers and servers what a file rests on, and says what clients will see and what will bite. It shows
-//! nobody a credential, changes nothing, and is bounded in time. A failure is what will not work; a warning, what may not, or
+//! nobody a token, changes nothing, and is bounded in time. A failure is what will not work; a warning, what may not, or
 //! works for others than it should.
 
 mod issuer;
@@ -157,7 +157,7 @@ pub fn text(found: &Findings) -> String {
 const ONE_MAX: Duration = Duration::from_secs(10);
 /// All of them.
 const ALL_MAX: Duration = Duration::from_mins(1);
-const AT_ONCE_MAX: usize = 32;
+const AT_ONCE_MAX: usize = 8;
 const DAY: u64 = 86_400;
 const EXPIRY_NEAR: u64 = 14 * DAY;
 

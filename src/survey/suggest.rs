@@ -291,7 +291,7 @@ impl OfRoute {
         }
         let held = held.split(' ').filter(|scope| !scope.is_empty());
         for scope in held.clone() {
-            if self.held.len() < SCOPES_MAX && !self.held.contains(scope) {
+            if self.held.len() < SCOPES_MAX && scope.len() <= WORD_BYTES_MAX && !self.held.contains(scope) {
                 self.held.insert(scope.to_owned());
             }
         }
@@ -453,9 +453,10 @@ fn check_route(route: &str) -> Result<(), &'static str> {
 /// Whether a record's `rule` is one that stands in a file: `rules[n]` or `policies.name[n]`.
 fn is_written(rule: &str) -> bool {
     let list_and_place = rule.strip_suffix(']').and_then(|rule| rule.split_once('['));
-    list_and_place.is_some_and(|(list, place)| {
-        (list == "rules" || list.starts_with("policies.")) && place.parse::<usize>().is_ok()
-    })
+    rule.len() <= WORD_BYTES_MAX
+        && list_and_place.is_some_and(|(list, place)| {
+            (list == "rules" || list.starts_with("policies.")) && place.parse::<usize>().is_ok()
+        })
 }
 
 fn about(rule: &Rule) -> String {
@@ -498,6 +499,7 @@ const LINE_BYTES_MAX: u64 = 8 << 20;
 const TEXT_BYTES_MAX: usize = 16 << 10;
 const ROUTES_MAX: usize = 10_000;
 const RULES_MAX: usize = 4096;
+const WORD_BYTES_MAX: usize = 256;
 /// Different names, over all routes.
 const ENTRIES_MAX: usize = 5000;
 const CALLERS_MAX: usize = 100;

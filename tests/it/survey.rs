@@ -302,7 +302,7 @@ async fn a_gateway_with_the_file_of_the_demos_server_opens_no_more_than_it_says(
     let path = no_file();
     let file = path.to_str().unwrap();
     let said = gatepost(&["init", "--upstream", &url, "--name", "notes", "--output", file], "").await;
-    said.has(0, &["tools: 8 (4 read, 1 write, 3 destroy); prompts: 1; resources: 3; resource templates: 1"]);
+    said.has(0, &["tools: 8 (4 read, 1 write, 3 destroy); prompts: 1; resources: 3; resource templates: 0"]);
     gatepost(&["check", "--config", file], "").await.has(0, &["ok; listen 127.0.0.1:8080"]);
 
     let text = std::fs::read_to_string(&path).unwrap();

@@ -65,11 +65,13 @@ const acts = {
   },
   bytes: (message, response, request) => {
     const body = text(message);
-    const all = `${head(`content-length: ${body.length}`)}${body}`;
+    // The last answer of its connection: this server would hold back what came behind one that it knows nothing of.
+    const all = `${head(`content-length: ${body.length}\r\nconnection: close`)}${body}`;
     let at = 0;
     const timer = setInterval(() => {
-      if (at < all.length && !request.socket.destroyed) request.socket.write(all[at++]);
-      else clearInterval(timer);
+      if (at < all.length && !request.socket.destroyed) return request.socket.write(all[at++]);
+      clearInterval(timer);
+      return request.socket.end();
     }, 4);
   },
   // A good answer, and then the end of a connection that was not said to end.

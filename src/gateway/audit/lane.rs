@@ -12,8 +12,8 @@ use tokio::sync::Notify;
 
 use super::output::Output;
 
-/// The way to one output. When nobody has it any more, the thread ends once all that waits is written, however long that
-/// takes.
+/// The way to one output. When nobody has it any more, the thread ends once all that waits is written, or has failed to be for
+/// a minute.
 pub struct Lane {
     shared: Arc<Shared>,
 }
@@ -280,6 +280,7 @@ impl Shared {
     fn write_all(&self, mut output: Output) {
         let mut lines = Vec::new();
         let mut fails = false;
+        let mut abandoned = None;
         loop {
             match self.next(&mut lines, output.bytes_at_once()) {
                 Task::Write => {}
@@ -303,10 +304,36 @@ impl Shared {
                         tracing::error!(output = self.output, %error, "audit records cannot be written; they are kept");
                     }
                     fails = true;
+                    if self.gives_up(&mut abandoned) {
+                        return;
+                    }
                     self.pause();
                 }
             }
         }
+    }
+
+    /// Whether an output that fails has been nobody's for so long that what waits for it is dropped, which is counted and logged.
+    fn gives_up(&self, abandoned: &mut Option<Instant>) -> bool {
+        let mut state = self.state();
+        if state.held > 0 {
+            *abandoned = None;
+            return false;
+        }
+        if abandoned.get_or_insert_with(Instant::now).elapsed() < ABANDONED_MAX {
+            return false;
+        }
+        state.thread = Thread::Done;
+        let lost = state.lines.len() as u64;
+        state.lines.clear();
+        state.bytes = 0;
+        self.empty.notify_all();
+        drop(state);
+        self.dropped.fetch_add(lost, Ordering::Relaxed);
+        if self.logs {
+            tracing::error!(output = self.output, lost, "audit records were never written: no file names their output");
+        }
+        true
     }
 
     /// What to do next; waits for it, and a moment longer while there are fewer than `bytes_max`, so that one call of the system
@@ -382,5 +409,7 @@ impl fmt::Debug for Lane {
 
 /// How long to wait before an output that failed is tried again.
 const RETRY: Duration = Duration::from_millis(200);
+/// How long an output that no file names may fail.
+const ABANDONED_MAX: Duration = Duration::from_mins(1);
 /// How long a line waits for others.
 const MOMENT: Duration = Duration::from_millis(2);

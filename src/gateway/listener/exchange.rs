@@ -108,8 +108,9 @@ impl Exchanges {
     pub(super) fn heard(&self) {
         let mut log = self.log();
         log.heard = true;
-        // In HTTP/2 it may be a PING, and a head that is slow blocks nothing but its connection.
-        if log.open.is_empty() && !log.http2 && log.head_since.is_none() {
+        // In HTTP/2 it may be a PING, and a head that is slow blocks nothing but its connection. Right after an answer it may be
+        // the rest of a body that was refused: no head need follow.
+        if log.open.is_empty() && !log.http2 && log.head_since.is_none() && log.quiet_since.elapsed() >= REST_MAX {
             log.head_since = Some(Instant::now());
         }
     }
@@ -207,6 +208,8 @@ impl http_body::Body for Answer {
     }
 }
 
+/// For so long the body of a refused request is read on, and a little longer.
+const REST_MAX: Duration = Duration::from_secs(2);
 /// What the connection takes at once: the most that is lost to sight when the client stops reading.
 const PIECE_BYTES_MAX: usize = 32 << 10;
 
@@ -266,6 +269,12 @@ mod tests {
         let request = exchanges.begin(false);
         exchanges.heard();
         drop(request);
+        advance(HEAD).await;
+        assert_eq!(state(), State::Busy { until: Instant::now() + HEAD });
+        // What comes right after an answer may be the rest of what was refused.
+        advance(HEAD).await;
+        drop(exchanges.begin(false));
+        exchanges.heard();
         advance(HEAD).await;
         assert_eq!(state(), State::Busy { until: Instant::now() + HEAD });
         // A PING says that the client is there.

@@ -144,17 +144,22 @@ fn a_file_that_would_be_too_long_has_no_descriptions() {
 #[test]
 fn few_resources_are_named_exactly_and_many_by_their_templates() {
     let of = |count: usize| Inventory {
-        resources: (0..count).map(|number| entry(&format!("note://{number}"))).collect(),
-        templates: vec![entry("note://{id}"), entry("note://{name}"), entry("note://{+path}"), entry("file:///{path}")],
+        resources: (0..count).map(|number| entry(&format!("note://n/{number}"))).collect(),
+        templates: vec![
+            entry("note://n/{id}"),
+            entry("note://n/{name}"),
+            entry("note://{+path}"),
+            entry("file:///{path}"),
+        ],
         ..inventory(vec![])
     };
     let (few, settings) = written(&of(3));
     let found: Vec<&str> = named(&settings).iter().map(|(_, pattern)| pattern.as_str()).collect();
-    assert_eq!(found, ["note://0", "note://1", "note://2", "note://*"]);
+    assert_eq!(found, ["note://n/0", "note://n/1", "note://n/2", "note://n/*"]);
     assert_eq!(few.left_out.len(), 2, "{:?}", few.left_out);
     let scopes = ["acme:resources"];
-    assert!(may(&settings, &scopes, &read_uri("note://77")) && !may(&settings, &scopes, &read_uri("note://7/7")));
-    assert!(!may(&settings, &["acme:read"], &read_uri("note://0")) && !may(&settings, &[], &read_uri("note://0")));
+    assert!(may(&settings, &scopes, &read_uri("note://n/77")) && !may(&settings, &scopes, &read_uri("note://n/7/7")));
+    assert!(!may(&settings, &["acme:read"], &read_uri("note://n/0")) && !may(&settings, &[], &read_uri("note://n/0")));
     let (_, settings) = written(&of(5000));
     assert_eq!(named(&settings).len(), 1);
 }
@@ -163,7 +168,10 @@ fn few_resources_are_named_exactly_and_many_by_their_templates() {
 fn a_template_is_a_pattern_where_that_is_no_wider() {
     let check =
         |template: &str, expect: Option<&str>| assert_eq!(pattern_of(template).ok().as_deref(), expect, "{template}");
-    check("note://{id}", Some("note://*"));
+    check("note://n/{id}", Some("note://n/*"));
+    // Whose it is, the first segment says: a bucket, a host.
+    check("note://{id}", None);
+    check("s3://{bucket}/{key}", None);
     check("repo://acme/{repo}/issues/{number}", Some("repo://acme/*/issues/*"));
     check("https://api.example/{id}", Some("https://api.example/*"));
     check("file:///logs/{name}", Some("file:///logs/*"));

@@ -1,4 +1,4 @@
-//! What a server answers without credentials, against what its route says of it; and whether it can be reached round the
+//! What a server answers without a token, against what its route says of it; and whether it can be reached round the
 //! gateway, as far as that can be seen from here.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -31,7 +31,7 @@ pub(super) struct Probe {
     pub(super) tried: usize,
 }
 
-/// Asks it, without a credential.
+/// Asks it as the gateway does, with the client certificate and the query that the file has for it, and without a token.
 pub(super) async fn probe(route: &RouteSettings) -> Probe {
     let (asked, reached) = tokio::join!(ask(route), reach(&route.upstream));
     let (inventory, is_http_sse, ignores_sessions) = asked;
@@ -62,7 +62,8 @@ async fn reach(upstream: &UpstreamSettings) -> (Vec<IpAddr>, Vec<SocketAddr>, us
     let found = tokio::net::lookup_host((host, port)).await;
     let addresses: Vec<IpAddr> = found.map(|found| found.map(|address| address.ip()).collect()).unwrap_or_default();
     let mut also_at = Vec::new();
-    let own = if addresses.iter().all(IpAddr::is_loopback) { own_addresses() } else { Vec::new() };
+    let own =
+        if !addresses.is_empty() && addresses.iter().all(IpAddr::is_loopback) { own_addresses() } else { Vec::new() };
     let tried = own.len();
     for address in own {
         let address = SocketAddr::new(address, port);
