@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::Lines;
 use super::text::{check_name, line, quoted};
-use crate::gateway::settings::{RouteSettings, Settings};
+use crate::gateway::settings::Settings;
 use crate::oauth::scope::Scope;
 use crate::policy::is_normal_uri;
 use crate::policy::pattern::{Dialect, Pattern};
@@ -74,8 +74,10 @@ struct OfRoute {
     lacking: BTreeMap<String, Asked>,
     /// By the rule that denies.
     denied: BTreeMap<String, u64>,
-    /// Scopes that somebody held: none of them is a new one.
+    /// Scopes that somebody held, whatever became of the request: none of them is a new one.
     held: BTreeSet<String>,
+    /// Whether there were more than are remembered: then no scope is known to be new.
+    held_more: bool,
 }
 
 #[derive(Debug, Default)]
@@ -168,6 +170,7 @@ impl Seen {
         if let Some(caller) = caller {
             of_route.callers.add(caller);
         }
+        of_route.hold(record.scopes_held.as_deref().unwrap_or_default());
         let parts = if record.operations.is_empty() { std::slice::from_ref(&record.only) } else { &record.operations };
         for part in parts {
             of_route.decided(part);
@@ -191,9 +194,10 @@ impl Seen {
         }
         let reporting = self.routes.iter().filter(|(_, seen)| seen.would_deny > 0);
         let mut any = false;
+        let named = settings.map(named).unwrap_or_default();
         for (name, seen) in reporting {
             any = true;
-            seen.propose(name, settings, &mut out);
+            seen.propose(name, &named, &mut out);
         }
         if !any {
             out.push(
@@ -251,6 +255,20 @@ impl Seen {
 }
 
 impl OfRoute {
+    /// Somebody holds these.
+    fn hold(&mut self, scopes: &str) {
+        for scope in scopes.split(' ').filter(|scope| !scope.is_empty()) {
+            if self.held.contains(scope) {
+                continue;
+            }
+            if self.held.len() == SCOPES_MAX {
+                self.held_more = true;
+                return;
+            }
+            self.held.insert(scope.to_owned());
+        }
+    }
+
     fn decided(&mut self, part: &Part) {
         if let Some(rule) = part.rule.as_deref().filter(|rule| is_written(rule))
             && (self.rules.contains_key(rule) || self.rules.len() < RULES_MAX)
@@ -290,11 +308,6 @@ impl OfRoute {
             asked.callers.add(caller);
         }
         let held = held.split(' ').filter(|scope| !scope.is_empty());
-        for scope in held.clone() {
-            if self.held.len() < SCOPES_MAX && scope.len() <= WORD_BYTES_MAX && !self.held.contains(scope) {
-                self.held.insert(scope.to_owned());
-            }
-        }
         asked.held = Some(match asked.held.take() {
             None => held.take(HELD_MAX).map(str::to_owned).collect(),
             Some(before) => {
@@ -305,7 +318,7 @@ impl OfRoute {
         true
     }
 
-    fn propose(&self, route: &str, settings: Option<&Settings>, out: &mut Lines) {
+    fn propose(&self, route: &str, named: &BTreeSet<String>, out: &mut Lines) {
         out.push(format_args!(
             "\n# Route {}: {} records of {}; a route that enforces would have refused {} operations.",
             quoted(&cut(route)),
@@ -325,14 +338,23 @@ impl OfRoute {
                 out.push(format_args!("#   {}: {times} times", line(rule, 80)));
             }
         }
-        self.rules_for(route, settings, out);
+        self.rules_for(route, named, out);
     }
 
-    fn rules_for(&self, route: &str, settings: Option<&Settings>, out: &mut Lines) {
+    fn rules_for(&self, route: &str, named: &BTreeSet<String>, out: &mut Lines) {
+        let is_new = |scope: &str| !self.held_more && !self.held.contains(scope) && !named.contains(scope);
+        let scope_of = |what: What, name: &str| match what {
+            // No scope of a kind of tools is called so, whatever a tool is called: one called `read` must not open with the
+            // scope of those that read.
+            What::Tool => Some(format!("{route}:tool:{name}")).filter(|scope| is_new(scope)),
+            What::Prompt => first_new(&format!("{route}:new-prompts"), is_new),
+            What::Resource | What::Method => first_new(&format!("{route}:new-resources"), is_new),
+        };
         let mut left_out = Vec::new();
         let mut kinds: BTreeMap<What, Vec<(&str, &Asked)>> = BTreeMap::new();
         for ((what, name), asked) in &self.unnamed {
             let proposable = check_route(route).and_then(|()| what.check(route, name));
+            let proposable = proposable.and_then(|()| scope_of(*what, name).map(drop).ok_or(TAKEN));
             let of_kind = kinds.entry(*what).or_default();
             match proposable {
                 Err(why) => left_out.push((what.word(), name, asked, why)),
@@ -345,18 +367,17 @@ impl OfRoute {
         kinds.retain(|_, of_kind| !of_kind.is_empty());
         if !kinds.is_empty() {
             out.push("# No rule names these. Who asked for something need not be entitled to it: take out what nobody should have.");
-            out.push("# Their scopes are new, so that nobody has them yet. Add to the end of this route's `rules`:");
+            out.push("# Their scopes are in no record and, where one was read, in no file. Add to the end of this route's `rules`:");
         }
         for (what, of_kind) in &kinds {
             let (key, scope) = match what {
-                // No scope of a kind of tools is called so, whatever a tool is called: one called `read` must not open with
-                // the scope of those that read.
-                What::Tool => ("tools", format!("{route}:tool:{{tool}}")),
-                What::Prompt => ("prompts", self.new_scope(&format!("{route}:new-prompts"), settings)),
-                What::Resource | What::Method => {
-                    ("resources", self.new_scope(&format!("{route}:new-resources"), settings))
-                }
+                // The name of each is filled in where the rule decides.
+                What::Tool => ("tools", Some(format!("{route}:tool:{{tool}}"))),
+                What::Prompt => ("prompts", scope_of(*what, "")),
+                What::Resource | What::Method => ("resources", scope_of(*what, "")),
             };
+            // Without one nothing of the kind is proposable.
+            let Some(scope) = scope else { continue };
             out.push(format_args!("      - {key}:"));
             for (name, asked) in of_kind {
                 out.push(format_args!("          # {}", asked.shown()));
@@ -376,17 +397,23 @@ impl OfRoute {
     }
 }
 
-impl OfRoute {
-    /// A scope that begins so, and that neither the file names nor somebody holds: what was proposed before is taken.
-    fn new_scope(&self, begin: &str, settings: Option<&Settings>) -> String {
-        let is_taken = |scope: &String| {
-            let named = |route: &RouteSettings| route.policy.scopes_named().iter().any(|named| named.as_str() == scope);
-            self.held.contains(scope) || settings.is_some_and(|settings| settings.routes.iter().any(named))
-        };
-        let mut names =
-            std::iter::once(begin.to_owned()).chain((2..=TRIES_MAX).map(|number| format!("{begin}-{number}")));
-        names.find(|scope| !is_taken(scope)).unwrap_or_else(|| format!("{begin}-unused"))
+/// The first scope that begins so and is new: what was proposed before is taken.
+fn first_new(begin: &str, is_new: impl Fn(&str) -> bool) -> Option<String> {
+    let numbered = (2..=TRIES_MAX).map(|number| format!("{begin}-{number}"));
+    std::iter::once(begin.to_owned()).chain(numbered).find(|scope| is_new(scope))
+}
+
+/// Every scope that the file names, on whatever route, and those that its hierarchy knows.
+fn named(settings: &Settings) -> BTreeSet<String> {
+    let mut named = BTreeSet::new();
+    for route in &settings.routes {
+        let policy = &route.policy;
+        named.extend(policy.scopes_named().iter().map(|scope| scope.as_str().to_owned()));
+        for (broad, narrow) in policy.settings().hierarchy.iter() {
+            named.extend(std::iter::once(broad).chain(narrow).map(|scope| scope.as_str().to_owned()));
+        }
     }
+    named
 }
 
 impl Asked {
@@ -507,8 +534,83 @@ const HELD_MAX: usize = 50;
 /// Different scopes that are remembered, of one route.
 const SCOPES_MAX: usize = 1000;
 const TRIES_MAX: usize = 100;
+const TAKEN: &str = "a scope for it alone is held or named already; write a rule by hand";
 /// After so many characters the log cuts a name.
 const LOGGED_CHARS_MAX: usize = 256;
 /// Of one kind on one route.
 const PROPOSED_MAX: usize = 500;
 const LEFT_OUT_SHOWN: usize = 50;
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn proposal(records: &[Value], file: Option<&str>) -> String {
+        let log: String = records.iter().flat_map(|record| [record.to_string(), "\n".to_owned()]).collect();
+        let mut seen = Seen::default();
+        seen.read(log.as_bytes()).unwrap();
+        let settings = file.map(|text| crate::config::parse(text, "file", Path::new("")).unwrap());
+        seen.proposal(settings.as_ref())
+    }
+
+    /// Somebody who holds `held` asked for a tool that no rule names.
+    fn record(tool: &str, held: &str) -> Value {
+        json!({
+            "schema": 1, "event": "request", "route": "x", "would_deny": "not_permitted", "rule": "default",
+            "method": "tools/call", "name": tool, "scopes_held": held, "principal": {"issuer": "i", "subject": "s"},
+        })
+    }
+
+    #[test]
+    fn a_scope_that_somebody_holds_is_not_proposed() {
+        let text = proposal(&[record("read", "x:read")], None);
+        assert!(text.contains("- \"read\"\n        scopes: [\"x:tool:{tool}\"]"), "{text}");
+        // Held by whoever was allowed something else, too.
+        let other = json!({"schema": 1, "event": "request", "route": "x", "scopes_held": "x:tool:a x:new-prompts"});
+        let prompt = json!({
+            "schema": 1, "event": "request", "route": "x", "would_deny": "not_permitted", "rule": "default",
+            "method": "prompts/get", "name": "p",
+        });
+        let text = proposal(&[record("a", ""), record("b", ""), prompt, other], None);
+        assert!(!text.contains("- \"a\"") && text.contains("- \"b\"") && text.contains(TAKEN), "{text}");
+        assert!(text.contains("[\"x:new-prompts-2\"]"), "{text}");
+    }
+
+    #[test]
+    fn a_scope_that_the_file_names_is_not_proposed() {
+        let file = "authorization_servers: [{issuer: https://as.example}]\nscope_hierarchy: {x:all: [\"x:tool:b\"]}\nroutes:\n\
+                    - {name: y, path: /y, upstream: http://127.0.0.1:1/, rules: [{tools: [t], scopes: [\"x:tool:a\"]}]}\n";
+        let text = proposal(&[record("a", ""), record("b", ""), record("c", "")], Some(file));
+        assert!(!text.contains("- \"a\"") && !text.contains("- \"b\"") && text.contains("- \"c\""), "{text}");
+    }
+
+    #[test]
+    fn where_too_many_scopes_are_held_none_is_known_to_be_new() {
+        let held: Vec<String> = (0..=SCOPES_MAX).map(|number| format!("s{number}")).collect();
+        let text = proposal(&[record("a", &held.join(" "))], None);
+        assert!(!text.contains("- \"a\"") && text.contains(TAKEN), "{text}");
+    }
+
+    #[test]
+    fn memory_is_bounded_and_strange_lines_are_passed_over() {
+        let many: Vec<Value> = (0..ENTRIES_MAX + 7).map(|number| record(&format!("t{number}"), "")).collect();
+        let text = proposal(&many, None);
+        assert!(text.contains("# 7 more could not be kept apart"), "{}", text.lines().take(3).collect::<String>());
+        assert_eq!(text.matches("          - \"t").count(), PROPOSED_MAX);
+        let mut seen = Seen::default();
+        let long = format!("{}\n{}\n", "x".repeat(9 << 20), record(&"n".repeat(TEXT_BYTES_MAX + 1), ""));
+        seen.read(long.as_bytes()).unwrap();
+        assert_eq!((seen.records, seen.foreign), (0, 2));
+    }
+
+    #[test]
+    fn a_name_that_the_log_has_cut_is_not_proposed() {
+        let text = proposal(&[record(&"n".repeat(LOGGED_CHARS_MAX), ""), record("n", "")], None);
+        assert_eq!(text.matches("          - \"").count(), 1, "{text}");
+        assert!(text.contains("the log has but its beginning"), "{text}");
+    }
+}

@@ -404,7 +404,7 @@ async fn online_warns_of_issuers_that_will_bite() {
         (
             |metadata| drop(metadata.as_object_mut().unwrap().remove("code_challenge_methods_supported")),
             0,
-            "MCP clients refuse",
+            "clients that keep to MCP refuse",
         ),
         (|metadata| metadata["code_challenge_methods_supported"] = json!(["plain"]), 0, "names no S256"),
         (|metadata| drop(metadata.as_object_mut().unwrap().remove("registration_endpoint")), 0, "no registration"),

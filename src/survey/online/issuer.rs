@@ -107,14 +107,15 @@ fn clients(issuer: &str, document: Document<'_>, found: &mut Findings) {
     if !pkce.as_ref().is_some_and(|methods| methods.contains(&"S256")) {
         let has = pkce.map_or("has no `code_challenge_methods_supported`", |_| "names no S256 for PKCE");
         found.warn(format!(
-            "issuer {issuer}: its metadata {has}: MCP clients refuse to go on, whatever it really does (MCP, Authorization)"
+            "issuer {issuer}: its metadata {has}: clients that keep to MCP refuse to go on (2025-11-25 and later, Authorization), \
+             whatever it really does; some others go on"
         ));
     }
     let (dynamic, document_id) =
         (document.text("registration_endpoint").is_some(), document.is_true("client_id_metadata_document_supported"));
     match (document_id, dynamic) {
         (true, _) => found.line("  registration: client ID metadata documents"),
-        (false, true) => found.line("  registration: dynamic (RFC 7591)"),
+        (false, true) => found.line("  registration: dynamic (RFC 7591); whether it takes strangers is not tried"),
         (false, false) => found.warn(format!(
             "issuer {issuer}: no registration (neither `registration_endpoint` nor client ID metadata documents): register \
              each client by hand, and give its client_id to whoever uses it"
@@ -174,49 +175,56 @@ fn resource_indicators(issuer: &str, routes: &[RouteSettings], document: Documen
     };
     let uncovered: Vec<&str> =
         routes.iter().filter(|route| route.audiences.is_empty()).map(|route| &*route.name).collect();
-    if uncovered.is_empty() {
-        found.line(format!(
-            "  RFC 8707: this is {who} (by the shape of its metadata), and `audiences` says what its tokens are for"
-        ));
-    } else {
-        found.warn(format!(
-            "issuer {issuer}: this is {who} (by the shape of its metadata), which puts no resource that a client asks for into \
-             `aud` by itself: {instead}; without that, tokens for {} are refused (invalid_token, detail audience)",
+    match instead {
+        Instead::Nothing(why) => found.warn(format!("issuer {issuer}: this looks like {who}: {why}")),
+        Instead::Do(_) if uncovered.is_empty() => found.line(format!(
+            "  RFC 8707: this looks like {who}, which needs `audiences`; the routes have them, and only a token tells whether \
+             they are right"
+        )),
+        Instead::Do(what) => found.warn(format!(
+            "issuer {issuer}: this looks like {who}, which does not by itself put the resource that a client asks for into `aud` \
+             (RFC 8707): {what}; else tokens for {} are refused (invalid_token, detail audience)",
             list(&uncovered)
-        ));
+        )),
     }
 }
 
-/// Who it is, and what to do there instead.
-fn without_indicators(issuer: &str, document: Document<'_>) -> Option<(&'static str, &'static str)> {
+/// What there is to do at an issuer that is known by its name, or by what its metadata has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Instead {
+    /// This.
+    Do(&'static str),
+    /// Nothing, since.
+    Nothing(&'static str),
+}
+
+/// Who it is, and what to do there instead. What is known of them is of 2026: each has a page in the documents.
+fn without_indicators(issuer: &str, document: Document<'_>) -> Option<(&'static str, Instead)> {
     let host = issuer.split("://").nth(1).unwrap_or_default().split(['/', ':']).next().unwrap_or_default();
     let is = |suffix: &str| host.strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
     let has = |member: &str| document.0.get(member).is_some();
     if is("login.microsoftonline.com") || is("sts.windows.net") || has("tenant_region_scope") || has("msgraph_host") {
-        return Some(("Microsoft Entra ID", "name the application's ID (or ID URI) in `audiences`"));
+        return Some(("Microsoft Entra ID", Instead::Do("name the application's ID in `audiences`")));
     }
     if ["okta.com", "oktapreview.com", "okta-emea.com"].into_iter().any(is) {
-        return Some(("Okta", "name the audience of the custom authorization server in `audiences`"));
+        let what = "make the resource the Audience of its authorization server, or name that in `audiences`, unless this org has \
+                    resource indicators (Okta for AI Agents)";
+        return Some(("Okta", Instead::Do(what)));
     }
     if is("auth0.com") {
-        return Some((
-            "Auth0",
-            "turn on its Resource Parameter Compatibility Profile and make the resource an API there, or name the API's \
-             identifier in `audiences`",
-        ));
+        let what = "make the resource the identifier of an API there and turn on the Resource Parameter Compatibility Profile, or \
+                    name the API's identifier in `audiences`";
+        return Some(("Auth0", Instead::Do(what)));
     }
     if is("accounts.google.com") {
-        return Some((
-            "Google",
-            "its access tokens are no JWT, so no route can take them: put an authorization server before it",
-        ));
+        let why = "its access tokens are no JWT, so no route can take them; put an authorization server before it";
+        return Some(("Google", Instead::Nothing(why)));
     }
     let token_endpoint = document.text("token_endpoint").unwrap_or_default();
     if issuer.contains("/realms/") && token_endpoint.contains("/protocol/openid-connect/") {
-        return Some((
-            "Keycloak",
-            "add an audience mapper for the resource to a client scope, or name what it puts there in `audiences`",
-        ));
+        let what = "add an Audience mapper for the resource, or name what it puts there in `audiences`, unless its experimental \
+                    feature resource-indicators is on and set up";
+        return Some(("Keycloak", Instead::Do(what)));
     }
     None
 }
@@ -236,3 +244,42 @@ fn text_cut(text: &str) -> String {
 }
 
 const LISTED_MAX: usize = 20;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn issuers_are_known_by_their_name_or_their_metadata() {
+        let check = |issuer: &str, metadata: Value, expect: Option<&str>| {
+            let found = without_indicators(issuer, Document(&metadata)).map(|(who, _)| who);
+            assert_eq!(found, expect, "{issuer}");
+        };
+        let nothing = || json!({});
+        check("https://login.microsoftonline.com/tenant/v2.0", nothing(), Some("Microsoft Entra ID"));
+        check("https://sts.windows.net/tenant/", nothing(), Some("Microsoft Entra ID"));
+        check("https://id.example", json!({"tenant_region_scope": "EU"}), Some("Microsoft Entra ID"));
+        check("https://acme.okta.com/oauth2/default", nothing(), Some("Okta"));
+        check("https://acme.oktapreview.com", nothing(), Some("Okta"));
+        check("https://acme.eu.auth0.com/", nothing(), Some("Auth0"));
+        check("https://accounts.google.com", nothing(), Some("Google"));
+        let keycloak = |at: &str| json!({"token_endpoint": format!("{at}/protocol/openid-connect/token")});
+        check("https://id.example/realms/acme", keycloak("https://id.example/realms/acme"), Some("Keycloak"));
+        check("https://id.example/realms/acme", nothing(), None);
+        check("https://id.example/acme", keycloak("https://id.example/acme"), None);
+        // Names that only look alike.
+        check("https://notokta.com", nothing(), None);
+        check("https://okta.com.example", nothing(), None);
+        check("https://as.example/okta.com", nothing(), None);
+        check("https://myaccounts.google.com.example", nothing(), None);
+    }
+
+    #[test]
+    fn only_google_has_no_remedy_here() {
+        let what = |issuer| without_indicators(issuer, Document(&Value::Null)).map(|(_, instead)| instead);
+        assert!(matches!(what("https://accounts.google.com"), Some(Instead::Nothing(_))));
+        assert!(matches!(what("https://acme.okta.com"), Some(Instead::Do(_))));
+    }
+}

@@ -257,3 +257,54 @@ fn list(names: &[&str]) -> String {
 
 const CONNECT_MAX: Duration = Duration::from_secs(1);
 const LISTED_MAX: usize = 20;
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config;
+
+    fn route(upstream: &str) -> RouteSettings {
+        let text = format!(
+            "authorization_servers: [{{issuer: https://as.example}}]\nroutes: [{{name: x, path: /x, upstream: {upstream}}}]\n"
+        );
+        config::parse(&text, "file", Path::new("")).unwrap().routes.remove(0)
+    }
+
+    /// What is said of a server that answers and has nothing, seen from where `probe` was made.
+    fn check(probe: Probe, warnings: usize, says: &str) {
+        let answered = Probe { inventory: Some(Ok(Inventory::default())), ..probe };
+        let found = judge(&route("http://server.example:3000/mcp"), &answered);
+        assert_eq!((found.warnings.len(), found.failures.len()), (warnings, 0), "{found:?}");
+        assert!(format!("{found:?}").contains(says), "{found:?}");
+    }
+
+    fn at(addresses: &[&str]) -> Vec<IpAddr> {
+        addresses.iter().map(|address| address.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_way_round_the_gateway_is_said_as_far_as_it_is_seen() {
+        let outside = Probe { addresses: at(&["127.0.0.1", "10.1.2.3"]), ..Probe::default() };
+        check(outside, 1, "its server is at 10.1.2.3, not on loopback: whoever reaches it goes round the gateway");
+        let everywhere = Probe {
+            addresses: at(&["127.0.0.1"]),
+            also_at: vec!["10.1.2.3:3000".parse().unwrap()],
+            tried: 1,
+            ..Probe::default()
+        };
+        check(everywhere, 1, "its port answers at 10.1.2.3:3000 too");
+        let closed = Probe { addresses: at(&["127.0.0.1", "::1"]), tried: 2, ..Probe::default() };
+        check(closed, 0, "on loopback; its port does not answer at this machine's other addresses");
+        // Nothing tried is nothing seen, and is not said to be well.
+        check(Probe { addresses: at(&["::1"]), ..Probe::default() }, 0, "this machine has no other address to try");
+    }
+
+    #[test]
+    fn a_server_that_does_not_answer_in_time_is_a_failure() {
+        let found = judge(&route("http://server.example:3000/mcp?key=hunter2"), &Probe::default());
+        assert_eq!(found.failures, ["route x: the server does not answer in time"]);
+        assert!(!format!("{found:?}").contains("hunter2"), "{found:?}");
+    }
+}
