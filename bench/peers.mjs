@@ -119,7 +119,7 @@ export function routing({ port, server, issuer, certificate, workload }) {
   return `listen: 127.0.0.1:${port}
 public_url: ${scheme}://localhost:${port}
 ${tls}threads: 1
-drain: {delay_secs: 0, grace_secs: 0}
+drain: {delay_secs: 0, grace_secs: 1}
 limits: {streams_per_principal_max: 10000}
 authorization_servers:
   - issuer: ${issuer.url}

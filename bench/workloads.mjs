@@ -9,7 +9,7 @@ const never_seen = { ...once_seen, once: true, peers: everybody.filter((peer) =>
 const one_core = 'all on one core';
 const two_cores = 'the proxy on a core of its own';
 
-// `title` is the row of the table; `checks` says which peers must refuse here what is to be refused.
+// `title` is the row of the table, `status` what those answer that check.
 export const workloads = {
   small: { ...once_seen, title: 'small call, RS256' },
   'small-es256': { ...once_seen, algorithm: 'ES256', title: 'small call, ES256' },
@@ -22,7 +22,7 @@ export const workloads = {
   'body-1m': { ...once_seen, body: '1m', connections: 8, title: 'body of 1 MiB' },
   'body-1m-tls': { ...once_seen, body: '1m', connections: 8, tls: true, title: 'body of 1 MiB over TLS' },
   list: { ...once_seen, body: 'list', connections: 8, title: '`tools/list` of 200, 100 of them shown' },
-  denied: { ...once_seen, body: 'forbidden', status: 403, passes: ['floor', 'nginx'], title: 'forbidden call (403)' },
+  denied: { ...once_seen, body: 'forbidden', status: 403, title: 'forbidden call (403)' },
   'connect-full': { ...once_seen, way: 'connect', tls: true, connections: 8, title: 'new TLS connection, full handshake' },
   'connect-resumed': {
     ...once_seen,

@@ -49,16 +49,14 @@ async fn run() -> Result<(), Failed> {
     let (listen, address, tls) = match arguments.as_slice() {
         [listen, address] => (listen, address, None),
         [listen, address, certificate, key] => {
-            let config = gatepost_bench::tls::server(Path::new(certificate), Path::new(key)).map_err(|e| e.to_string())?;
+            let config =
+                gatepost_bench::tls::server(Path::new(certificate), Path::new(key)).map_err(|e| e.to_string())?;
             (listen, address, Some(TlsAcceptor::from(config)))
         }
         _ => return Err("floor LISTEN UPSTREAM [CERTIFICATE PRIVATE_KEY]".into()),
     };
-    let upstream = Arc::new(Upstream {
-        address: address.parse()?,
-        host: HeaderValue::from_str(address)?,
-        idle: Mutex::default(),
-    });
+    let upstream =
+        Arc::new(Upstream { address: address.parse()?, host: HeaderValue::from_str(address)?, idle: Mutex::default() });
     let socket = tokio::net::TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
     socket.bind(listen.parse()?)?;

@@ -5,9 +5,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::{Response, header};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use http::Response;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::LocalSet;
 use tokio::time::Instant;
@@ -49,9 +49,10 @@ pub(crate) async fn run(specification: Specification) -> Result<Tally, Failed> {
                 let (mut sender, _) = client.connect().await?;
                 for _ in 1..course.specification.streams {
                     let Some(another) = sender.share() else { break };
-                    tasks.spawn_local(Rc::clone(&course).send(std::mem::replace(&mut sender, another), due.clone()));
+                    let sender = std::mem::replace(&mut sender, another);
+                    tasks.spawn_local(Rc::clone(&course).send(Arc::clone(&client), sender, due.clone()));
                 }
-                tasks.spawn_local(Rc::clone(&course).send(sender, due.clone()));
+                tasks.spawn_local(Rc::clone(&course).send(Arc::clone(&client), sender, due.clone()));
             }
         }
     }
@@ -87,7 +88,7 @@ impl Course {
         Some(Rc::new(Mutex::new(dues)))
     }
 
-    async fn send(self: Rc<Self>, mut sender: Sender, due: Due) {
+    async fn send(self: Rc<Self>, client: Shared, mut sender: Sender, due: Due) {
         while !*self.over.borrow() {
             let since = match &due {
                 None => Instant::now(),
@@ -101,8 +102,18 @@ impl Course {
             }
             let Some(request) = self.requests.borrow_mut().make() else { return };
             let answer = sender.send(request).await;
+            // Some close the connection after a refusal: what that costs is a part of their refusals.
+            let closes = answer
+                .as_ref()
+                .is_ok_and(|answer| answer.headers().get(header::CONNECTION).is_some_and(|it| it == "close"));
             if !self.answered(answer, since).await {
                 return;
+            }
+            if closes {
+                sender = match client.connect().await {
+                    Ok((connected, _)) => connected,
+                    Err(error) => return self.tally.borrow_mut().fail(error),
+                };
             }
         }
     }
