@@ -17,12 +17,12 @@ const kinds = {
 
 // An authorization server, in keys: `jwks` is a file in `folder/jwks`, `pem` one for each algorithm.
 export class Issuer {
-  constructor(folder, name) {
+  constructor(folder, name, algorithms = Object.keys(kinds)) {
     mkdirSync(join(folder, 'jwks'), { recursive: true });
     Object.assign(this, { folder, name, url: `https://${name}.example.com/realms/acme`, keys: {}, pem: {} });
     const jwks = [];
-    for (const [algorithm, generate] of Object.entries(kinds)) {
-      const { privateKey, publicKey } = generate();
+    for (const algorithm of algorithms) {
+      const { privateKey, publicKey } = kinds[algorithm]();
       const kid = `${name}-${algorithm}`;
       this.keys[algorithm] = { kid, privateKey };
       this.pem[algorithm] = join(folder, `${kid}.pem`);

@@ -27,7 +27,7 @@ const commands = {
 
   gatepost: (place) => {
     const file = join(place.folder, `gatepost-${place.port}.yaml`);
-    writeFileSync(file, place.routing ?? routing(place));
+    writeFileSync(file, (place.routing ?? routing)(place));
     return { command: [process.env.GATEPOST, 'run', '--config', file] };
   },
 

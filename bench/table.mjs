@@ -13,10 +13,8 @@ const figures = {
   closed: { of: ({ cpu_micros }) => cpu_micros, unit: 'CPU µs a request' },
   connect: { of: ({ cpu_micros }) => cpu_micros, unit: 'CPU µs a connection' },
   rate: { of: ({ p99_micros }) => p99_micros, unit: 'p99, µs' },
-  streams: { of: (report) => held(report), unit: 'KiB a stream' },
+  streams: { of: ({ with_kib, before_kib }, workload) => (with_kib - before_kib) / workload.connections, unit: 'KiB a stream' },
 };
-
-const held = ({ with_kib, before_kib }, way, workload) => (with_kib - before_kib) / workload.connections;
 
 export function median(numbers) {
   const sorted = numbers.toSorted((a, b) => a - b);
@@ -58,7 +56,7 @@ export function summary(key, measured) {
 }
 
 function main_figure(workload) {
-  return (report) => figures[workload.way].of(report, workload.way, workload);
+  return (report) => figures[workload.way].of(report, workload);
 }
 
 // Prints the table of all workloads; writes it where that is wanted.

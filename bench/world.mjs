@@ -103,7 +103,7 @@ export class World {
       ...more,
     };
     const core_used = cores(workload, core).rest;
-    return run(['taskset', '--cpu-list', core_used, join(programs, 'load'), JSON.stringify(specification)]);
+    return run(['taskset', '--cpu-list', core_used, join(programs, 'load')], specification);
   }
 
   // Tokens that no peer has seen, enough for `rounds`.
@@ -127,15 +127,16 @@ function expected(peer, { status }) {
   return { status: peers[peer.name].checks ? status : 200 };
 }
 
-// What a program prints, which is JSON.
-function run([command, ...args]) {
+// What a program makes of `input`, both JSON.
+function run([command, ...args], input) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args.map(String), { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(command, args.map(String), { stdio: 'pipe' });
+    child.stdin.end(JSON.stringify(input));
     const text = { stdout: '', stderr: '' };
     for (const stream of ['stdout', 'stderr']) child[stream].setEncoding('utf8').on('data', (data) => (text[stream] += data));
     child.once('error', reject);
     child.once('close', (code) => {
-      if (code !== 0) return reject(new Error(`${args.at(-1)}: ${text.stderr || code}`));
+      if (code !== 0) return reject(new Error(`${args.at(-1)}: ${text.stderr || code}: ${JSON.stringify(input).slice(0, 500)}`));
       resolve(JSON.parse(text.stdout));
     });
   });

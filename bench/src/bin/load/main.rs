@@ -1,5 +1,5 @@
-//! The client: sends one kind of request in one of four ways, and prints as JSON what it took. `load SPECIFICATION`, a JSON
-//! object: see `Specification`. One thread. It reads the processor time of the processes that it is told of at the moments at
+//! The client: sends one kind of request in one of four ways, and prints as JSON what it took. Standard input says what: see
+//! `Specification`. One thread. It reads the processor time of the processes that it is told of at the moments at
 //! which its own counting begins and ends.
 
 mod client;
@@ -124,8 +124,7 @@ struct Span {
 type Failed = Box<dyn Error + Send + Sync>;
 
 fn main() -> Result<(), Failed> {
-    let argument = std::env::args().nth(1).ok_or("load SPECIFICATION")?;
-    let specification: Specification = serde_json::from_str(&argument)?;
+    let specification: Specification = serde_json::from_reader(std::io::stdin())?;
     // Else the system may let a thread sleep for 50 µs longer than it asked.
     std::fs::write("/proc/self/timerslack_ns", "1")?;
     let pids = specification.pids.clone();

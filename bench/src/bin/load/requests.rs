@@ -176,14 +176,12 @@ async fn connect_each(course: Rc<Course>, client: Shared) {
                 return;
             }
         };
-        if resumed && !*course.over.borrow() {
-            course.tally.borrow_mut().resumed += 1;
-        }
         let Some(request) = course.requests.borrow_mut().make() else { return };
         let answer = sender.send(request).await;
         if !course.answered(answer, since).await {
             return;
         }
+        course.tally.borrow_mut().resumed += u64::from(resumed);
     }
 }
 
