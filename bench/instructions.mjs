@@ -1,14 +1,14 @@
 // Counts instructions: see `instructions`. Client and server are this process; callgrind sees the gateway alone.
 
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, createServer, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { Issuer } from './credentials.mjs';
-import { routing } from './peers.mjs';
+import { commands, programs } from './peers.mjs';
 import { bodies } from './workloads.mjs';
 import { freePort, start, stopAll } from '../tests/operations/programs.mjs';
 
@@ -45,27 +45,35 @@ run().then(end, (error) => {
 async function run() {
   const server = createServer(answer);
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const gateway = await startGateway(server.address().port);
+  const server_port = server.address().port;
+  const gateway = await startProxy('gatepost', server_port);
   if (options.profile) return profile(gateway, options.profile);
-  const counts = {};
-  for (const [name, kind] of Object.entries(kinds)) {
-    await send(gateway, kind, kind.count);
-    await read(gateway);
-    await send(gateway, kind, kind.count);
-    const once = await read(gateway);
-    await send(gateway, kind, 2 * kind.count);
-    counts[name] = Math.round(((await read(gateway)) - once) / kind.count);
-  }
+  const counts = await countAll(gateway, kinds);
   const now = { commit: git('rev-parse', 'HEAD'), rustc: tool('rustc', '--version'), valgrind: tool('valgrind', '--version'), counts };
   if (options.record) {
     writeFileSync(recorded_file, `${JSON.stringify(now, undefined, 2)}\n`);
     console.log(counts);
     return 0;
   }
-  return compare(now, JSON.parse(readFileSync(recorded_file, 'utf8')));
+  const floor = existsSync(join(programs, 'floor')) ? await countAll(await startProxy('floor', server_port), kinds) : {};
+  return compare(now, JSON.parse(readFileSync(recorded_file, 'utf8')), floor);
 }
 
-function compare(now, recorded) {
+// Instructions of one request of each kind.
+async function countAll(proxy, kinds) {
+  const counts = {};
+  for (const [name, kind] of Object.entries(kinds)) {
+    await send(proxy, kind, kind.count);
+    await read(proxy);
+    await send(proxy, kind, kind.count);
+    const once = await read(proxy);
+    await send(proxy, kind, 2 * kind.count);
+    counts[name] = Math.round(((await read(proxy)) - once) / kind.count);
+  }
+  return counts;
+}
+
+function compare(now, recorded, floor) {
   console.log(`instructions a request, and those of ${recorded.commit.slice(0, 9)} (${recorded.rustc}):`);
   if (recorded.rustc !== now.rustc) console.log(`counted with another compiler now: ${now.rustc}`);
   const unreleased = /## Unreleased\n([^]*?)(?=\n## |$)/.exec(readFileSync(changelog, 'utf8'))?.[1] ?? '';
@@ -77,7 +85,8 @@ function compare(now, recorded) {
     const said = grown && unreleased.split('\n- ').some((line) => /\binstructions\b/.test(line) && line.includes(`\`${name}\``));
     if (grown && !said) failed += 1;
     const verdict = grown ? (said ? ', as CHANGELOG says' : ', AND CHANGELOG SAYS NOTHING OF IT') : '';
-    console.log(`  ${name.padEnd(16)} ${String(count).padStart(10)} ${String(before ?? '').padStart(10)}  ${change}${verdict}`);
+    const above = floor[name] ? `; the floor has ${floor[name]}` : '';
+    console.log(`  ${name.padEnd(16)} ${String(count).padStart(10)} ${String(before ?? '').padStart(10)}  ${change}${verdict}${above}`);
   }
   return failed > 0 ? 1 : 0;
 }
@@ -90,7 +99,7 @@ async function profile(gateway, name) {
   await read(gateway);
   await send(gateway, kind, kind.count);
   const total = await read(gateway);
-  const last = dumps().at(-1);
+  const last = dumps('gatepost').at(-1);
   console.log(`${name}: ${Math.round(total / kind.count)} instructions a request`);
   const annotated = execFileSync('callgrind_annotate', ['--auto=no', '--threshold=97', '--inclusive=yes', last], { maxBuffer: 1 << 28 });
   const lines = annotated.toString().split('\n').slice(25, 125);
@@ -132,42 +141,43 @@ function alone(text) {
   return { functions, sources };
 }
 
-async function startGateway(server_port) {
+async function startProxy(name, server_port) {
   const port = await freePort();
-  const file = join(folder, 'gatepost.yaml');
-  writeFileSync(file, routing({ port, server: `127.0.0.1:${server_port}`, issuer, workload: {} }));
-  const callgrind = ['--tool=callgrind', `--callgrind-out-file=${join(folder, 'callgrind.out')}`, '--combine-dumps=no'];
+  const place = { folder, port, server: `127.0.0.1:${server_port}`, issuer, workload: {} };
+  const { command } = commands[name](place);
+  const out = `--callgrind-out-file=${join(folder, `${name}.out`)}`;
   const errors = [];
-  const command = ['valgrind', '--quiet', ...callgrind, process.env.GATEPOST, 'run', '--config', file];
-  const program = start('gatepost', command, { stdout: 'ignore', onError: (line) => errors.push(line) });
-  const gateway = { pid: program.pid, port, made: 0, token: issuer.mint('RS256', 'seen') };
+  const valgrind = ['valgrind', '--quiet', '--tool=callgrind', out, '--combine-dumps=no'];
+  const program = start(name, [...valgrind, ...command], { stdout: 'ignore', onError: (line) => errors.push(line) });
+  const proxy = { name, pid: program.pid, port, made: 0, token: issuer.mint('RS256', 'seen') };
   const began = performance.now();
   for (;;) {
-    const { status } = await ask(gateway, files.small, gateway.token).catch((error) => ({ status: error.code }));
-    if (status === 200) return gateway;
-    if (performance.now() - began > start_secs_max * 1000) throw new Error(`the gateway answers ${status}: ${errors.join('\n')}`);
+    const { status } = await ask(proxy, files.small, proxy.token).catch((error) => ({ status: error.code }));
+    if (status === 200) return proxy;
+    if (performance.now() - began > start_secs_max * 1000) throw new Error(`${name} answers ${status}: ${errors.join('\n')}`);
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
 }
 
-async function send(gateway, { body, status: expected, unseen }, count) {
+async function send(proxy, { body, status: expected, unseen }, count) {
   for (let number = 0; number < count; number += 1) {
-    const token = unseen ? issuer.mint('ES256', `unseen-${(gateway.made += 1)}`) : gateway.token;
-    const { status } = await ask(gateway, files[body], token);
-    if (status !== expected) throw new Error(`${body}: ${status} instead of ${expected}`);
+    const token = unseen ? issuer.mint('ES256', `unseen-${(proxy.made += 1)}`) : proxy.token;
+    const { status } = await ask(proxy, files[body], token);
+    if (status !== (proxy.name === 'floor' ? 200 : expected)) throw new Error(`${body}: ${status} instead of ${expected}`);
   }
 }
 
 // Instructions since the last time.
-async function read({ pid }) {
+async function read({ name, pid }) {
   execFileSync('vgdb', [`--pid=${pid}`, 'dump'], { stdio: 'ignore' });
-  const text = readFileSync(dumps().at(-1), 'utf8');
+  const text = readFileSync(dumps(name).at(-1), 'utf8');
   return Number(/^(?:totals|summary): (\d+)/m.exec(text)[1]);
 }
 
-function dumps() {
+// The files that callgrind has written of this proxy, the last one last.
+function dumps(proxy) {
   const number = (name) => Number(name.split('.')[2] ?? 0);
-  const names = readdirSync(folder).filter((name) => name.startsWith('callgrind.out'));
+  const names = readdirSync(folder).filter((name) => name.startsWith(`${proxy}.out`));
   return names.sort((a, b) => number(a) - number(b)).map((name) => join(folder, name));
 }
 

@@ -19,7 +19,7 @@ const libraries = { LD_LIBRARY_PATH: join(unpacked, 'usr/lib/x86_64-linux-gnu') 
 export const programs = join(here, 'target/release');
 
 // What each is started with. `place` is {folder, port, server (host:port), issuer, certificate, workload}.
-const commands = {
+export const commands = {
   floor: ({ port, server, certificate, workload }) => {
     const tls = workload.tls ? [certificate.crt, certificate.key] : [];
     return { command: [join(programs, 'floor'), `127.0.0.1:${port}`, server, ...tls] };
@@ -113,7 +113,7 @@ function children(pid) {
 }
 
 // The gateway's file. Its audit log is on, as by default: a record for each request, into /dev/null.
-export function routing({ port, server, issuer, certificate, workload }) {
+function routing({ port, server, issuer, certificate, workload }) {
   const scheme = workload.tls ? 'https' : 'http';
   const tls = workload.tls ? `tls: {certificate: ${certificate.crt}, private_key: ${certificate.key}}\n` : '';
   return `listen: 127.0.0.1:${port}
