@@ -36,7 +36,15 @@ export class Issuer {
   mint(algorithm, number, claims = {}) {
     const { kid, privateKey } = this.keys[algorithm];
     const now = Math.floor(Date.now() / 1000);
-    const all = { iss: this.url, aud: audience, iat: now - 5, exp: now + 86_400, jti: `${number}`, ...usual, ...claims };
+    const all = {
+      iss: this.url,
+      aud: audience,
+      iat: now - 5,
+      exp: now + 86_400,
+      jti: `${number}`,
+      ...usual,
+      ...claims,
+    };
     const signed = [{ alg: algorithm, typ: 'at+jwt', kid }, all]
       .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
       .join('.');
@@ -66,7 +74,19 @@ export class Issuer {
 export function certificate(folder) {
   const [crt, key, both] = ['tls.crt', 'tls.key', 'tls.pem'].map((name) => join(folder, name));
   const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];
-  const made = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '7', '-keyout', key, '-out', crt];
+  const made = [
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:P-256',
+    '-nodes',
+    '-days',
+    '7',
+    '-keyout',
+    key,
+    '-out',
+    crt,
+  ];
   execFileSync('openssl', ['req', '-x509', ...made, ...subject, '-addext', 'basicConstraints=critical,CA:FALSE'], {
     stdio: 'ignore',
   });

@@ -65,7 +65,11 @@ export function envoyConfiguration({ port, server, issuer, certificate, workload
           type: 'STATIC',
           circuit_breakers: {
             thresholds: [
-              { max_connections: connections_max, max_requests: connections_max, max_pending_requests: connections_max },
+              {
+                max_connections: connections_max,
+                max_requests: connections_max,
+                max_pending_requests: connections_max,
+              },
             ],
           },
           load_assignment: {
@@ -79,7 +83,10 @@ export function envoyConfiguration({ port, server, issuer, certificate, workload
 }
 
 function filter(name, type, settings) {
-  return { name: `envoy.filters.http.${name}`, typed_config: { '@type': `${extensions}.filters.http.${type}`, ...settings } };
+  return {
+    name: `envoy.filters.http.${name}`,
+    typed_config: { '@type': `${extensions}.filters.http.${type}`, ...settings },
+  };
 }
 
 function tokens(issuer, cached) {
@@ -102,7 +109,9 @@ function policies() {
     metadata: { filter, path: path.map((key) => ({ key })), value: { string_match: value } },
   });
   const calls = found('envoy.filters.http.mcp', ['method'], { exact: 'tools/call' });
-  const reads = ['get_', 'list_', 'search_'].map((prefix) => found('envoy.filters.http.mcp', ['params', 'name'], { prefix }));
+  const reads = ['get_', 'list_', 'search_'].map((prefix) =>
+    found('envoy.filters.http.mcp', ['params', 'name'], { prefix }),
+  );
   return {
     reading: {
       permissions: [{ and_rules: { rules: [calls, { or_rules: { rules: reads } }] } }],

@@ -22,7 +22,12 @@ const rules = 'rules of one route (10,000: of three, 3,334 each; a route has 4,0
 // Each: `sizes`, what they count, and for one size what differs from the small call: `routing` (of `place`), and what is sent.
 const dimensions = {
   routes: { ...cpu, unit_of_size: 'routes', sizes: [1, 10, 100, 1000, 10_000], vary: manyRoutes },
-  rules: { ...cpu, unit_of_size: rules, sizes: [1, 10, 100, 1000, 4000, 10_000], vary: (world, size) => manyRules(world, size, '') },
+  rules: {
+    ...cpu,
+    unit_of_size: rules,
+    sizes: [1, 10, 100, 1000, 4000, 10_000],
+    vary: (world, size) => manyRules(world, size, ''),
+  },
   patterns: {
     ...cpu,
     unit_of_size: rules.replace('rules', 'rules with a wildcard'),
@@ -30,7 +35,13 @@ const dimensions = {
     vary: (world, size) => manyRules(world, size, '_*'),
   },
   issuers: { ...cpu, unit_of_size: 'issuers', sizes: [1, 10, 100], vary: manyIssuers },
-  tokens: { ...cpu, unit_of_size: 'cached tokens, used in turn', sizes: [1, 100, 10_000, 100_000, 1_000_000], vary: manyTokens, memory: true },
+  tokens: {
+    ...cpu,
+    unit_of_size: 'cached tokens, used in turn',
+    sizes: [1, 100, 10_000, 100_000, 1_000_000],
+    vary: manyTokens,
+    memory: true,
+  },
   streams: {
     figure: ({ with_kib, before_kib }, size) => (with_kib - before_kib) / size,
     unit: 'KiB a stream',
@@ -56,7 +67,11 @@ export async function growth(world, core, { quick, only, rounds, write }) {
   }
   const text = markdown(['', 'size', 'figure', 'least to most', 'peak MiB'], rows);
   console.log(`\n${text}`);
-  if (write) writeFileSync(join(import.meta.dirname, 'plots/README.md'), `# Growth\n\nMade by \`bench/run --growth --write\`.\n\n${text}`);
+  if (write)
+    writeFileSync(
+      join(import.meta.dirname, 'plots/README.md'),
+      `# Growth\n\nMade by \`bench/run --growth --write\`.\n\n${text}`,
+    );
 }
 
 function report(name, { figure, unit, unit_of_size, memory, late }, sizes, series, write) {
@@ -68,7 +83,13 @@ function report(name, { figure, unit, unit_of_size, memory, late }, sizes, serie
       const figures = measured[index].map((report) => figure(report, size));
       const peak = median(measured[index].map(({ peak_kib }) => peak_kib / 1024));
       const spread = `${digits(Math.min(...figures))} to ${digits(Math.max(...figures))}`;
-      rows.push([`${title}, ${name}`, size.toLocaleString('en'), `${digits(median(figures))} ${unit}`, spread, digits(peak)]);
+      rows.push([
+        `${title}, ${name}`,
+        size.toLocaleString('en'),
+        `${digits(median(figures))} ${unit}`,
+        spread,
+        digits(peak),
+      ]);
     }
   }
   for (const row of rows) console.log(row.join('; '));
@@ -78,11 +99,17 @@ function report(name, { figure, unit, unit_of_size, memory, late }, sizes, serie
   writeFileSync(file(''), plot({ title: `${unit} against ${unit_of_size}`, x: unit_of_size, y: unit, lines }));
   const other = (figure) =>
     Object.fromEntries(
-      Object.entries(series).map(([title, measured]) => [title, sizes.map((size, at) => [size, median(measured[at].map(figure))])]),
+      Object.entries(series).map(([title, measured]) => [
+        title,
+        sizes.map((size, at) => [size, median(measured[at].map(figure))]),
+      ]),
     );
   if (memory) {
     const held = other(({ peak_kib }) => peak_kib / 1024);
-    writeFileSync(file('-memory'), plot({ title: `Memory against ${unit_of_size}`, x: unit_of_size, y: 'MiB at most', lines: held }));
+    writeFileSync(
+      file('-memory'),
+      plot({ title: `Memory against ${unit_of_size}`, x: unit_of_size, y: 'MiB at most', lines: held }),
+    );
   }
   if (late) {
     const p99 = other(({ p99_micros }) => p99_micros / 1000);
@@ -109,13 +136,18 @@ async function measureSizes(world, core, { vary }, name, sizes, rounds) {
       const { anew, warm = 500 } = variants[at];
       if (anew || round === 0) await begin(at);
       const millis = anew ? 8000 : 1500;
-      const report = await world.load(started[at], variants[at], core, { millis, warm_requests: round === 0 ? warm : 500 });
+      const report = await world.load(started[at], variants[at], core, {
+        millis,
+        warm_requests: round === 0 ? warm : 500,
+      });
       if (report.wrong > 0) throw new Error(`${report.wrong} wrong, first ${report.wrong_first}`);
       measured[at].push(report);
       if (anew) await stopPeer(started[at]);
     }
   }
-  await Promise.all(started.filter(({ program }) => program.child.exitCode === null && program.child.signalCode === null).map(stopPeer));
+  await Promise.all(
+    started.filter(({ program }) => program.child.exitCode === null && program.child.signalCode === null).map(stopPeer),
+  );
   server.program.signal('SIGKILL');
   return measured;
 }
@@ -162,18 +194,29 @@ function manyRules(world, size, wildcard) {
   const routes = Math.ceil(size / patterns_max);
   const each = Math.ceil(size / routes);
   const path = (number) => (number === routes - 1 ? '/mcp' : `/mcp/${number}`);
-  const rules = Array.from({ length: each }, (_, at) => `{tools: ["tool_${at}${wildcard}"], scopes: ["things:read"]}`).join(', ');
+  const rules = Array.from(
+    { length: each },
+    (_, at) => `{tools: ["tool_${at}${wildcard}"], scopes: ["things:read"]}`,
+  ).join(', ');
   const routing = (place) => {
     const folder = join(place.folder, `rules-${place.port}`);
     mkdirSync(folder);
     for (let number = 0; number < routes; number += 1) {
-      writeFileSync(join(folder, `${number}.yaml`), `routes:\n${route(place, `things-${number}`, path(number), rules)}`);
+      writeFileSync(
+        join(folder, `${number}.yaml`),
+        `routes:\n${route(place, `things-${number}`, path(number), rules)}`,
+      );
     }
     return `${head(place)}include: ${folder}\n`;
   };
   const called = `tool_${each - 1}${wildcard.replace('*', 'now')}`;
   const name = `rules-${size}${wildcard.length}`;
-  const call = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: called, arguments: { place: 'notes/today.md' } } };
+  const call = {
+    jsonrpc: '2.0',
+    id: 1,
+    method: 'tools/call',
+    params: { name: called, arguments: { place: 'notes/today.md' } },
+  };
   world.bodies[name] = join(world.folder, `${name}.json`);
   writeFileSync(world.bodies[name], JSON.stringify(call));
   return { routing, body: name };

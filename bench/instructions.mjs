@@ -49,13 +49,20 @@ async function run() {
   const gateway = await startProxy('gatepost', server_port);
   if (options.profile) return profile(gateway, options.profile);
   const counts = await countAll(gateway, kinds);
-  const now = { commit: git('rev-parse', 'HEAD'), rustc: tool('rustc', '--version'), valgrind: tool('valgrind', '--version'), counts };
+  const now = {
+    commit: git('rev-parse', 'HEAD'),
+    rustc: tool('rustc', '--version'),
+    valgrind: tool('valgrind', '--version'),
+    counts,
+  };
   if (options.record) {
     writeFileSync(recorded_file, `${JSON.stringify(now, undefined, 2)}\n`);
     console.log(counts);
     return 0;
   }
-  const floor = existsSync(join(programs, 'floor')) ? await countAll(await startProxy('floor', server_port), kinds) : {};
+  const floor = existsSync(join(programs, 'floor'))
+    ? await countAll(await startProxy('floor', server_port), kinds)
+    : {};
   return compare(now, JSON.parse(readFileSync(recorded_file, 'utf8')), floor);
 }
 
@@ -82,11 +89,14 @@ function compare(now, recorded, floor) {
     const before = recorded.counts[name];
     const change = before ? `${((count / before - 1) * 100).toFixed(1)} %` : 'new';
     const grown = before && count > before * grown_max;
-    const said = grown && unreleased.split('\n- ').some((line) => /\binstructions\b/.test(line) && line.includes(`\`${name}\``));
+    const said =
+      grown && unreleased.split('\n- ').some((line) => /\binstructions\b/.test(line) && line.includes(`\`${name}\``));
     if (grown && !said) failed += 1;
     const verdict = grown ? (said ? ', as CHANGELOG says' : ', AND CHANGELOG SAYS NOTHING OF IT') : '';
     const above = floor[name] ? `; the floor has ${floor[name]}` : '';
-    console.log(`  ${name.padEnd(16)} ${String(count).padStart(10)} ${String(before ?? '').padStart(10)}  ${change}${verdict}${above}`);
+    console.log(
+      `  ${name.padEnd(16)} ${String(count).padStart(10)} ${String(before ?? '').padStart(10)}  ${change}${verdict}${above}`,
+    );
   }
   return failed > 0 ? 1 : 0;
 }
@@ -101,14 +111,23 @@ async function profile(gateway, name) {
   const total = await read(gateway);
   const last = dumps('gatepost').at(-1);
   console.log(`${name}: ${Math.round(total / kind.count)} instructions a request`);
-  const annotated = execFileSync('callgrind_annotate', ['--auto=no', '--threshold=97', '--inclusive=yes', last], { maxBuffer: 1 << 28 });
+  const annotated = execFileSync('callgrind_annotate', ['--auto=no', '--threshold=97', '--inclusive=yes', last], {
+    maxBuffer: 1 << 28,
+  });
   const lines = annotated.toString().split('\n').slice(25, 125);
-  console.log(`\nwith what it calls\n${lines.map((line) => line.replace(/\S*\/registry\/src\/[^/]*\//, '')).join('\n')}`);
+  console.log(
+    `\nwith what it calls\n${lines.map((line) => line.replace(/\S*\/registry\/src\/[^/]*\//, '')).join('\n')}`,
+  );
   const { functions, sources } = alone(readFileSync(last, 'utf8'));
-  for (const [title, costs] of Object.entries({ 'by itself, what was inlined into it included': functions, 'by source file': sources })) {
+  for (const [title, costs] of Object.entries({
+    'by itself, what was inlined into it included': functions,
+    'by source file': sources,
+  })) {
     console.log(`\n${title}`);
     for (const [what, cost] of [...costs].sort(([, a], [, b]) => b - a).slice(0, 60)) {
-      console.log(`${String(Math.round(cost / kind.count)).padStart(9)} ${((100 * cost) / total).toFixed(1).padStart(5)} %  ${what}`);
+      console.log(
+        `${String(Math.round(cost / kind.count)).padStart(9)} ${((100 * cost) / total).toFixed(1).padStart(5)} %  ${what}`,
+      );
     }
   }
   return 0;
@@ -154,7 +173,8 @@ async function startProxy(name, server_port) {
   for (;;) {
     const { status } = await ask(proxy, files.small, proxy.token).catch((error) => ({ status: error.code }));
     if (status === 200) return proxy;
-    if (performance.now() - began > start_secs_max * 1000) throw new Error(`${name} answers ${status}: ${errors.join('\n')}`);
+    if (performance.now() - began > start_secs_max * 1000)
+      throw new Error(`${name} answers ${status}: ${errors.join('\n')}`);
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
 }
@@ -163,7 +183,8 @@ async function send(proxy, { body, status: expected, unseen }, count) {
   for (let number = 0; number < count; number += 1) {
     const token = unseen ? issuer.mint('ES256', `unseen-${(proxy.made += 1)}`) : proxy.token;
     const { status } = await ask(proxy, files[body], token);
-    if (status !== (proxy.name === 'floor' ? 200 : expected)) throw new Error(`${body}: ${status} instead of ${expected}`);
+    if (status !== (proxy.name === 'floor' ? 200 : expected))
+      throw new Error(`${body}: ${status} instead of ${expected}`);
   }
 }
 
@@ -188,7 +209,14 @@ function ask({ port }, file, token) {
     accept: 'application/json, text/event-stream',
   };
   return new Promise((resolve, reject) => {
-    const sent = request({ host: '127.0.0.1', port, path: '/mcp', method: 'POST', agent, headers: { ...headers, host: `localhost:${port}` } });
+    const sent = request({
+      host: '127.0.0.1',
+      port,
+      path: '/mcp',
+      method: 'POST',
+      agent,
+      headers: { ...headers, host: `localhost:${port}` },
+    });
     sent.on('error', reject);
     sent.on('response', (response) => {
       response.on('data', () => {});
@@ -210,7 +238,9 @@ function answer(request, response) {
 }
 
 function git(...args) {
-  return execFileSync('git', args, { cwd: import.meta.dirname }).toString().trim();
+  return execFileSync('git', args, { cwd: import.meta.dirname })
+    .toString()
+    .trim();
 }
 
 function tool(command, ...args) {
@@ -220,7 +250,11 @@ function tool(command, ...args) {
 const tools = Array.from({ length: 200 }, (_, number) => ({
   name: `${number % 2 === 0 ? 'get' : 'put'}_thing_${number}`,
   description: `Does thing number ${number} to the place that is named, and says what came of it.`,
-  inputSchema: { type: 'object', properties: { place: { type: 'string' }, count: { type: 'integer' } }, required: ['place'] },
+  inputSchema: {
+    type: 'object',
+    properties: { place: { type: 'string' }, count: { type: 'integer' } },
+    required: ['place'],
+  },
 }));
 const list = JSON.stringify({ jsonrpc: '2.0', id: 1, result: { tools } });
 const called = JSON.stringify({ jsonrpc: '2.0', id: 1, result: { content: [{ type: 'text', text: 'done' }] } });

@@ -1,6 +1,7 @@
 // Runs the benchmark: see `run`. Each workload has its peers started at the same time, and they are measured in turn, round by
 // round; whatever else happens on the machine then happens to all of them.
 
+import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 
 import { growth } from './growth.mjs';
@@ -24,7 +25,8 @@ const { values: options } = parseArgs({
 const core = Number(options.core);
 const rounds = options.rounds === undefined ? undefined : Number(options.rounds);
 
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => finish(new Error(`stopped by ${signal}`)));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+  process.once(signal, () => finish(new Error(`stopped by ${signal}`)));
 const world = await World.begin();
 run().then(() => finish(), finish);
 
@@ -34,9 +36,13 @@ async function run() {
   const only_peers = options.peers && chosen(options.peers, [], peers, 'peer');
   const once = names.filter((name) => workloads[name].once);
   const algorithms = new Set(once.map((name) => workloads[name].algorithm));
-  world.mintUnseen(algorithms, Math.max(0, ...once.map((name) => effort(workloads[name], options.quick, rounds).rounds)));
+  world.mintUnseen(
+    algorithms,
+    Math.max(0, ...once.map((name) => effort(workloads[name], options.quick, rounds).rounds)),
+  );
   const measured = {};
   const began = performance.now();
+  const load = loadavg()[0].toFixed(1);
   for (const name of names) {
     const workload = workloads[name];
     const all = options.quick ? workload.peers : [...workload.peers, 'floor-again'];
@@ -44,7 +50,7 @@ async function run() {
     console.log(summary(name, measured[name]));
   }
   const minutes = (performance.now() - began) / 60_000;
-  results(measured, { versions: versions(), minutes, core, rounds, write: options.write });
+  results(measured, { versions: versions(), minutes, core, load, write: options.write });
 }
 
 // {peer: [what `load` reported, each round]}
@@ -63,7 +69,8 @@ async function measureAll(workload, names) {
       if (workload.anew) await begin(name);
       if (round === 0) await world.verify(started[name], workload, core);
       const report = await world.measure(started[name], workload, core, { millis, round });
-      if (report.wrong > 0) throw new Error(`${name}, ${workload.title}: ${report.wrong} wrong, first ${report.wrong_first}`);
+      if (report.wrong > 0)
+        throw new Error(`${name}, ${workload.title}: ${report.wrong} wrong, first ${report.wrong_first}`);
       measured[name].push(report);
       if (workload.anew) await stopPeer(started[name]);
     }

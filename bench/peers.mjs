@@ -71,7 +71,10 @@ export async function startPeer(name, core, place) {
   program.exited.then((exit) => {
     ended = exit;
   });
-  await accepts(place.port, () => ended && new Error(`${name} ended: ${errors.slice(-5).join('\n') || JSON.stringify(ended)}`));
+  await accepts(
+    place.port,
+    () => ended && new Error(`${name} ended: ${errors.slice(-5).join('\n') || JSON.stringify(ended)}`),
+  );
   return { name, program, port: place.port, pids: [program.pid, ...children(program.pid)], errors };
 }
 
@@ -99,7 +102,9 @@ export async function accepts(port, failed, millis_max = 60_000) {
 
 export function versions() {
   const first = (file, args, env) =>
-    execFileSync(file, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] }).toString().split('\n')[0];
+    execFileSync(file, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+      .toString()
+      .split('\n')[0];
   return {
     gatepost: first(process.env.GATEPOST, ['--version']),
     nginx: execFileSync('sh', ['-c', '"$0" -v 2>&1', nginx]).toString().trim(),
@@ -143,7 +148,9 @@ function nginxConfiguration({ folder, port, server, certificate, workload }) {
     ? `ssl_certificate ${certificate.crt}; ssl_certificate_key ${certificate.key};
        ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:tls:10m;`
     : '';
-  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${folder}/${kind};`);
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+    (kind) => `${kind}_temp_path ${folder}/${kind};`,
+  );
   return `daemon off;
 worker_processes 1;
 worker_rlimit_nofile 20000;

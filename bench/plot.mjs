@@ -10,7 +10,8 @@ export function plot({ title, x, y, lines }) {
   const step = niceStep(Math.max(...points.map(([, value]) => value)) / 5);
   const top = step * Math.ceil(Math.max(...points.map(([, value]) => value)) / step + 0.2);
   const inner = { width: size.width - size.left - size.right, height: size.height - size.top - size.bottom };
-  const across = (at) => size.left + (inner.width * (Math.log10(at) - Math.log10(least))) / (Math.log10(most) - Math.log10(least) || 1);
+  const across = (at) =>
+    size.left + (inner.width * (Math.log10(at) - Math.log10(least))) / (Math.log10(most) - Math.log10(least) || 1);
   const down = (value) => size.top + inner.height * (1 - value / top);
   const out = [];
   for (let value = 0; value <= top + step / 2; value += step) {

@@ -8,12 +8,17 @@ import { join } from 'node:path';
 import { peers } from './peers.mjs';
 import { placed, workloads } from './workloads.mjs';
 
+const cpu = ({ cpu_micros }) => cpu_micros;
+
 // The figure that a workload is about.
 const figures = {
-  closed: { of: ({ cpu_micros }) => cpu_micros, unit: 'CPU µs a request' },
-  connect: { of: ({ cpu_micros }) => cpu_micros, unit: 'CPU µs a connection' },
+  closed: { of: cpu, unit: 'CPU µs a request' },
+  connect: { of: cpu, unit: 'CPU µs a connection' },
   rate: { of: ({ p99_micros }) => p99_micros, unit: 'p99, µs' },
-  streams: { of: ({ with_kib, before_kib }, workload) => (with_kib - before_kib) / workload.connections, unit: 'KiB a stream' },
+  streams: {
+    of: ({ with_kib, before_kib }, workload) => (with_kib - before_kib) / workload.connections,
+    unit: 'KiB a stream',
+  },
 };
 
 export function median(numbers) {
@@ -38,7 +43,10 @@ export function summary(key, measured) {
     const figure = (of) => compare(measured, name, of);
     const main = figure(main_figure(workload));
     const cells = [`${digits(main.median)} ${figures[workload.way].unit}`];
-    if (main.ratio) cells.push(`${main.ratio.median.toFixed(2)} × floor (${main.ratio.least.toFixed(2)} to ${main.ratio.most.toFixed(2)})`);
+    if (main.ratio)
+      cells.push(
+        `${main.ratio.median.toFixed(2)} × floor (${main.ratio.least.toFixed(2)} to ${main.ratio.most.toFixed(2)})`,
+      );
     if (workload.way === 'streams' || workload.way === 'rate') {
       cells.push(`CPU ${digits(figure((r) => r.cpu_micros).median)} µs`);
     }
@@ -48,7 +56,8 @@ export function summary(key, measured) {
     }
     if (workload.way !== 'streams') cells.push(`p50 ${digits(figure((r) => r.p50_micros).median)} µs`);
     if (workload.way === 'closed') cells.push(`${digits(figure((r) => r.count / r.secs).median)}/s`);
-    if (workload.way === 'connect') cells.push(`${digits(figure((r) => (100 * r.resumed) / r.count).median)} % resumed`);
+    if (workload.way === 'connect')
+      cells.push(`${digits(figure((r) => (100 * r.resumed) / r.count).median)} % resumed`);
     cells.push(`peak ${digits(figure((r) => r.peak_kib / 1024).median)} MiB`);
     lines.push(`  ${peers[name].title.padEnd(20)} ${cells.join('; ')}`);
   }
@@ -60,7 +69,7 @@ function main_figure(workload) {
 }
 
 // Prints the table of all workloads; writes it where that is wanted.
-export function results(measured, { versions, minutes, core, rounds, write }) {
+export function results(measured, { versions, minutes, core, load, write }) {
   const names = Object.keys(peers).filter((name) => Object.values(measured).some((workload) => name in workload));
   const sections = [];
   for (const way of Object.keys(figures)) {
@@ -70,65 +79,108 @@ export function results(measured, { versions, minutes, core, rounds, write }) {
   const text = sections.join('\n');
   console.log(`\n${text}`);
   if (!write) return;
-  const head = readFileSync(join(import.meta.dirname, 'README.md'), 'utf8').split('\n')[0].replace(/^# /, '');
-  writeFileSync(join(import.meta.dirname, 'RESULTS.md'), `# ${head}: results\n\n${machine(versions, minutes, core)}\n${text}\n`);
+  writeFileSync(
+    join(import.meta.dirname, 'RESULTS.md'),
+    `# Results\n\n${machine(versions, minutes, core, load)}\n${text}`,
+  );
+  const readme = readFileSync(readme_file, 'utf8');
+  const written = readme.replace(
+    /(<!-- bench\/run --write -->\n)[^]*?(<!-- end -->)/,
+    (_, from, to) => from + short(measured) + to,
+  );
+  writeFileSync(readme_file, written);
 }
+
+// The rows that README shows.
+function short(measured) {
+  const names = ['floor', 'gatepost', 'nginx', 'haproxy', 'envoy'];
+  const rows = short_rows
+    .filter((key) => key in measured)
+    .map((key) => {
+      const { title, way } = workloads[key];
+      const cells = names.map((name) => {
+        const { median, ratio } = compare(measured[key], name, main_figure(workloads[key]));
+        return name === 'floor' ? digits(median) : `${digits(median)} (${ratio.median.toFixed(2)})`;
+      });
+      return [way === 'streams' ? `KiB of memory for each of ${title}` : title, ...cells];
+    });
+  return markdown(['CPU µs a request', ...names.map((name) => peers[name].title)], rows);
+}
+
+const readme_file = join(import.meta.dirname, '../README.md');
+const short_rows = [
+  'small',
+  'small-tls',
+  'small-h2',
+  'small-es256',
+  'body-64k',
+  'body-1m',
+  'list',
+  'denied',
+  'streams-5000',
+  'streams-5000-tls',
+];
+
+// What each way of measuring is shown by: a table of the figure itself, and further ones.
+const shown = {
+  closed: [
+    ['CPU microseconds a request', [['', cpu]]],
+    ['Requests a second, proxy, client and server sharing one core', [['', ({ count, secs }) => count / secs]]],
+    ['Peak memory, MiB', [['', ({ peak_kib }) => peak_kib / 1024]]],
+  ],
+  connect: [['CPU microseconds a new TLS connection with one call', [['', cpu]]]],
+  rate: [
+    [
+      'At a fixed rate',
+      [
+        [': p50, µs', ({ p50_micros }) => p50_micros],
+        [': p99, µs', ({ p99_micros }) => p99_micros],
+        [': CPU µs a request', cpu],
+      ],
+    ],
+  ],
+  streams: [
+    [
+      'Idle event streams, one event a second on each',
+      [
+        [': KiB each', figures.streams.of],
+        [': an event is late by, median, µs', ({ p50_micros }) => p50_micros],
+        [': p99, µs', ({ p99_micros }) => p99_micros],
+        [': CPU µs an event', cpu],
+      ],
+    ],
+  ],
+};
 
 function section(way, keys, measured, names) {
-  const rows = [];
-  const row = (title, key, of, show = digits) => {
-    const cells = names.map((name) => {
-      if (!(name in measured[key])) return '';
-      const { median, ratio } = compare(measured[key], name, of);
-      return name === 'floor' || !ratio ? show(median) : `${show(median)} (${ratio.median.toFixed(2)})`;
-    });
-    rows.push([title, ...cells]);
+  const table = (cell, rows) => {
+    const each = (key, [suffix, of]) => [
+      `${workloads[key].title}${suffix}`,
+      ...names.map((name) =>
+        name in measured[key]
+          ? cell(
+              compare(measured[key], name, (r) => of(r, workloads[key])),
+              name,
+            )
+          : '',
+      ),
+    ];
+    const head = ['', ...names.map((name) => peers[name].title)];
+    return markdown(
+      head,
+      keys.flatMap((key) => rows.map((row) => each(key, row))),
+    );
   };
-  for (const key of keys) {
-    const workload = workloads[key];
-    const { title } = workload;
-    if (way === 'rate') {
-      row(`${title}: p50, µs`, key, (r) => r.p50_micros);
-      row(`${title}: p99, µs`, key, (r) => r.p99_micros);
-      row(`${title}: CPU µs a request`, key, (r) => r.cpu_micros);
-    } else if (way === 'streams') {
-      row(`${title}: KiB each`, key, main_figure(workload));
-      row(`${title}: event late by, median, µs`, key, (r) => r.p50_micros);
-      row(`${title}: p99, µs`, key, (r) => r.p99_micros);
-      row(`${title}: CPU µs an event`, key, (r) => r.cpu_micros);
-    } else {
-      row(title, key, main_figure(workload));
-    }
-  }
-  const text = [`## ${headings[way]}\n`, markdown(['', ...names.map((name) => peers[name].title)], rows)];
-  if (way === 'closed') {
-    rows.length = 0;
-    for (const key of keys) row(workloads[key].title, key, (r) => r.count / r.secs);
-    text.push(`### Requests a second, proxy, client and server sharing one core\n`, markdown(['', ...names.map((name) => peers[name].title)], rows));
-    rows.length = 0;
-    for (const key of keys) row(workloads[key].title, key, (r) => r.peak_kib / 1024);
-    text.push('### Peak memory, MiB\n', markdown(['', ...names.map((name) => peers[name].title)], rows));
-    rows.length = 0;
-  }
-  rows.length = 0;
-  for (const key of keys) {
-    const cells = names.map((name) => {
-      if (!(name in measured[key]) || name === 'floor') return '';
-      const { ratio } = compare(measured[key], name, main_figure(workloads[key]));
-      return ratio ? `${ratio.least.toFixed(2)} to ${ratio.most.toFixed(2)}` : '';
-    });
-    rows.push([`${workloads[key].title} (${measured[key][Object.keys(measured[key])[0]].length} rounds)`, ...cells]);
-  }
-  text.push('### Ratios to the floor, least to most over the rounds\n', markdown(['', ...names.map((name) => peers[name].title)], rows));
+  const figure = ({ median, ratio }, name) =>
+    name === 'floor' || !ratio ? digits(median) : `${digits(median)} (${ratio.median.toFixed(2)})`;
+  const spread = ({ ratio }, name) =>
+    name === 'floor' || !ratio ? '' : `${ratio.least.toFixed(2)} to ${ratio.most.toFixed(2)}`;
+  const text = shown[way].map(([heading, rows]) => `## ${heading} (ratio to the floor)\n\n${table(figure, rows)}`);
+  const [[heading, rows]] = shown[way];
+  const rounds = Math.max(...keys.map((key) => Math.max(...Object.values(measured[key]).map(({ length }) => length))));
+  text.push(`### ${heading}: ratios to the floor, least to most of ${rounds} rounds\n\n${table(spread, rows)}`);
   return text.join('\n');
 }
-
-const headings = {
-  closed: 'CPU microseconds a request (ratio to the floor)',
-  connect: 'CPU microseconds a new TLS connection with one call (ratio to the floor)',
-  rate: 'At a fixed rate (ratio to the floor)',
-  streams: 'Idle event streams, one event a second on each (ratio to the floor)',
-};
 
 export function markdown(head, rows) {
   const line = (cells) => `| ${cells.join(' | ')} |`;
@@ -140,13 +192,15 @@ export function digits(number) {
   return number >= 10 ? number.toFixed(1) : number.toFixed(2);
 }
 
-function machine({ gatepost, nginx, haproxy, envoy }, minutes, core) {
+function machine({ gatepost, nginx, haproxy, envoy }, minutes, core, load) {
   const kernel = execFileSync('uname', ['-sr']).toString().trim();
-  const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: import.meta.dirname }).toString().trim();
+  const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: import.meta.dirname })
+    .toString()
+    .trim();
   return [
-    `Made by \`bench/run --write\` in ${Math.round(minutes)} minutes, of commit ${commit}.`,
+    `Made by \`bench/run --write\` in ${Math.round(minutes)} minutes, of the gateway at commit ${commit}.`,
     '',
-    `${cpus()[0].model}, ${cpus().length} virtual cores, ${Math.round(totalmem() / 2 ** 30)} GiB; ${kernel}; core ${core}.`,
+    `${cpus()[0].model}, ${cpus().length} virtual cores, ${Math.round(totalmem() / 2 ** 30)} GiB; ${kernel}; core ${core}; load average before ${load}.`,
     `${gatepost}; ${nginx}; ${haproxy}; Envoy ${envoy}. README.md says what each does here, and how it is measured.`,
     '',
   ].join('\n');

@@ -23,7 +23,13 @@ export const workloads = {
   'body-1m-tls': { ...once_seen, body: '1m', connections: 8, tls: true, title: 'body of 1 MiB over TLS' },
   list: { ...once_seen, body: 'list', connections: 8, title: '`tools/list` of 200, 100 of them shown' },
   denied: { ...once_seen, body: 'forbidden', status: 403, title: 'forbidden call (403)' },
-  'connect-full': { ...once_seen, way: 'connect', tls: true, connections: 8, title: 'new TLS connection, full handshake' },
+  'connect-full': {
+    ...once_seen,
+    way: 'connect',
+    tls: true,
+    connections: 8,
+    title: 'new TLS connection, full handshake',
+  },
   'connect-resumed': {
     ...once_seen,
     way: 'connect',
@@ -46,11 +52,21 @@ function streams(connections, tls) {
   return { ...once_seen, way: 'streams', connections, tls, title, peers, apart: true, anew: true, body: undefined };
 }
 
-export const quick = ['small', 'small-h2', 'unseen-es256', 'body-64k', 'denied', 'connect-resumed', 'rate', 'streams-1000'];
+export const quick = [
+  'small',
+  'small-h2',
+  'unseen-es256',
+  'body-64k',
+  'denied',
+  'connect-resumed',
+  'rate',
+  'streams-1000',
+];
 
 // In how many rounds a workload is measured, for how long each time.
 export function effort(workload, quickly, rounds) {
-  if (workload.way === 'streams') return { rounds: quickly ? 1 : Math.ceil((rounds ?? 7) / 3), millis: quickly ? 3000 : 10_000 };
+  if (workload.way === 'streams')
+    return { rounds: quickly ? 1 : Math.ceil((rounds ?? 7) / 3), millis: quickly ? 3000 : 10_000 };
   const millis = workload.way === 'rate' ? 5000 : 2000;
   return { rounds: quickly ? (rounds ?? 2) : (rounds ?? 7), millis: quickly ? 500 : millis };
 }
@@ -75,7 +91,12 @@ export function bodies(folder) {
     return call('get_thing', { place: 'notes/today.md', text: cut(text, bytes - empty) });
   };
   const made = {
-    small: call('get_thing', { place: 'notes/today.md', since: '2026-11-22T09:00:00Z', words: ['alpha', 'beta'], count: 25 }),
+    small: call('get_thing', {
+      place: 'notes/today.md',
+      since: '2026-11-22T09:00:00Z',
+      words: ['alpha', 'beta'],
+      count: 25,
+    }),
     '64k': filled(64 << 10),
     '1m': filled(1 << 20),
     list: { jsonrpc: '2.0', id: 1, method: 'tools/list', params: {} },
@@ -102,7 +123,11 @@ function cut(text, bytes) {
 function sample() {
   const lines = [];
   for (let number = 1; number <= 40; number += 1) {
-    lines.push(`## Section ${number}`, '', 'The committee met at nine and went through what was left over from last week;');
+    lines.push(
+      `## Section ${number}`,
+      '',
+      'The committee met at nine and went through what was left over from last week;',
+    );
     lines.push('nobody objected to the third proposal, which “costs nothing” and can be undone.', '');
     lines.push(`\tconst total_${number} = items.filter((item) => item.kind === "open").length; // naïve`, '');
   }

@@ -62,7 +62,11 @@ export class World {
   // One request of another kind than the workload's.
   ask(peer, workload, core, change) {
     const simple = { way: 'closed', connections: 1, streams: 1, body: workload.body ?? 'small', once: false };
-    return this.load(peer, { ...workload, ...simple, ...change }, core, { millis: 5000, warm_requests: 0, requests: 1 });
+    return this.load(peer, { ...workload, ...simple, ...change }, core, {
+      millis: 5000,
+      warm_requests: 0,
+      requests: 1,
+    });
   }
 
   // That a peer which checks refuses what it must: else it would be measured for doing less.
@@ -133,10 +137,12 @@ function run([command, ...args], input) {
     const child = spawn(command, args.map(String), { stdio: 'pipe' });
     child.stdin.end(JSON.stringify(input));
     const text = { stdout: '', stderr: '' };
-    for (const stream of ['stdout', 'stderr']) child[stream].setEncoding('utf8').on('data', (data) => (text[stream] += data));
+    for (const stream of ['stdout', 'stderr'])
+      child[stream].setEncoding('utf8').on('data', (data) => (text[stream] += data));
     child.once('error', reject);
     child.once('close', (code) => {
-      if (code !== 0) return reject(new Error(`${args.at(-1)}: ${text.stderr || code}: ${JSON.stringify(input).slice(0, 500)}`));
+      if (code !== 0)
+        return reject(new Error(`${args.at(-1)}: ${text.stderr || code}: ${JSON.stringify(input).slice(0, 500)}`));
       resolve(JSON.parse(text.stdout));
     });
   });
