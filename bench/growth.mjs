@@ -1,7 +1,7 @@
 // What a request costs as the file, the cache or the number of streams grows: the gateway against itself. For each plot one
 // process a size, all of them measured in turn, round by round.
 
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { audience, Issuer } from './credentials.mjs';
@@ -16,106 +16,111 @@ const routes_a_file = 2000;
 const routes_used_max = 8;
 const cached_bytes_max = 2 ** 31;
 
-const cpu = { figure: ({ cpu_micros }) => cpu_micros, unit: 'CPU µs a request' };
+// What is plotted of each dimension: the y axis, the figure, and what is added to the file's name.
+const cpu = { y: 'CPU µs a request', figure: ({ cpu_micros }) => cpu_micros, suffix: '' };
+const memory = { y: 'MiB of memory at most', figure: ({ peak_kib }) => peak_kib / 1024, suffix: '-memory' };
+const held = {
+  y: 'KiB a stream',
+  figure: ({ with_kib, before_kib }, size) => (with_kib - before_kib) / size,
+  suffix: '',
+};
+const late = { y: 'ms that an event is late, p99', figure: ({ p99_micros }) => p99_micros / 1000, suffix: '-late' };
 const rules = 'rules of one route (10,000: of three, 3,334 each; a route has 4,096 at most)';
 
 // Each: `sizes`, what they count, and for one size what differs from the small call: `routing` (of `place`), and what is sent.
 const dimensions = {
-  routes: { ...cpu, unit_of_size: 'routes', sizes: [1, 10, 100, 1000, 10_000], vary: manyRoutes },
+  routes: { plots: [cpu, memory], unit_of_size: 'routes', sizes: [1, 10, 100, 1000, 10_000], vary: manyRoutes },
   rules: {
-    ...cpu,
+    plots: [cpu],
     unit_of_size: rules,
     sizes: [1, 10, 100, 1000, 4000, 10_000],
     vary: (world, size) => manyRules(world, size, ''),
   },
   patterns: {
-    ...cpu,
+    plots: [cpu],
     unit_of_size: rules.replace('rules', 'rules with a wildcard'),
     sizes: [1, 10, 100, 1000, 4000],
     vary: (world, size) => manyRules(world, size, '_*'),
   },
-  issuers: { ...cpu, unit_of_size: 'issuers', sizes: [1, 10, 100], vary: manyIssuers },
+  issuers: { plots: [cpu], unit_of_size: 'issuers', sizes: [1, 10, 100], vary: manyIssuers },
   tokens: {
-    ...cpu,
+    plots: [cpu, memory],
     unit_of_size: 'cached tokens, used in turn',
     sizes: [1, 100, 10_000, 100_000, 1_000_000],
     vary: manyTokens,
-    memory: true,
   },
   streams: {
-    figure: ({ with_kib, before_kib }, size) => (with_kib - before_kib) / size,
-    unit: 'KiB a stream',
+    plots: [held, late],
     unit_of_size: 'streams',
     sizes: [100, 1000, 2500, 5000, 9000],
     vary: (_, size) => ({ ...workloads['streams-5000'], connections: size }),
     floor: true,
     rounds: 1,
-    late: true,
   },
 };
 
 export async function growth(world, core, { quick, only, rounds, write }) {
-  const names = only?.split(',') ?? Object.keys(dimensions);
-  const rows = [];
-  for (const name of names) {
+  const unknown = only?.split(',').filter((name) => !(name in dimensions)) ?? [];
+  if (unknown.length > 0)
+    throw new Error(`nothing grows by ${unknown}; there are: ${Object.keys(dimensions).join(' ')}`);
+  for (const name of only?.split(',') ?? Object.keys(dimensions)) {
     const dimension = dimensions[name];
     const sizes = quick ? dimension.sizes.filter((size) => size <= 1000) : dimension.sizes;
     const count = quick ? 1 : (dimension.rounds ?? Number(rounds ?? rounds_usual));
     const series = { Gatepost: await measureSizes(world, core, dimension, 'gatepost', sizes, count) };
     if (dimension.floor) series.floor = await measureSizes(world, core, dimension, 'floor', sizes, count);
-    rows.push(...report(name, dimension, sizes, series, write));
+    const section = report(name, dimension, sizes, series);
+    console.log(`\n${section.text}`);
+    if (write) keep(name, section);
   }
-  const text = markdown(['', 'size', 'figure', 'least to most', 'peak MiB'], rows);
-  console.log(`\n${text}`);
-  if (write)
-    writeFileSync(
-      join(import.meta.dirname, 'plots/README.md'),
-      `# Growth\n\nMade by \`bench/run --growth --write\`.\n\n${text}`,
-    );
 }
 
-function report(name, { figure, unit, unit_of_size, memory, late }, sizes, series, write) {
-  const rows = [];
-  const lines = {};
-  for (const [title, measured] of Object.entries(series)) {
-    lines[title] = sizes.map((size, index) => [size, median(measured[index].map((report) => figure(report, size)))]);
-    for (const [index, size] of sizes.entries()) {
-      const figures = measured[index].map((report) => figure(report, size));
-      const peak = median(measured[index].map(({ peak_kib }) => peak_kib / 1024));
-      const spread = `${digits(Math.min(...figures))} to ${digits(Math.max(...figures))}`;
-      rows.push([
-        `${title}, ${name}`,
-        size.toLocaleString('en'),
-        `${digits(median(figures))} ${unit}`,
-        spread,
-        digits(peak),
-      ]);
-    }
-  }
-  for (const row of rows) console.log(row.join('; '));
-  if (!write) return rows;
-  const file = (suffix) => join(import.meta.dirname, 'plots', `${name}${suffix}.svg`);
-  mkdirSync(join(import.meta.dirname, 'plots'), { recursive: true });
-  writeFileSync(file(''), plot({ title: `${unit} against ${unit_of_size}`, x: unit_of_size, y: unit, lines }));
-  const other = (figure) =>
+// A table of all that is plotted, and the plots, by name.
+function report(name, { plots, unit_of_size }, sizes, series) {
+  const rows = Object.entries(series).flatMap(([title, measured]) =>
+    sizes.map((size, at) => [
+      title,
+      size.toLocaleString('en'),
+      ...plots.map(({ figure }) => {
+        const figures = measured[at].map((report) => figure(report, size));
+        return `${digits(median(figures))} (${digits(Math.min(...figures))} to ${digits(Math.max(...figures))})`;
+      }),
+    ]),
+  );
+  const lines = ({ figure }) =>
     Object.fromEntries(
       Object.entries(series).map(([title, measured]) => [
         title,
-        sizes.map((size, at) => [size, median(measured[at].map(figure))]),
+        sizes.map((size, at) => [size, median(measured[at].map((report) => figure(report, size)))]),
       ]),
     );
-  if (memory) {
-    const held = other(({ peak_kib }) => peak_kib / 1024);
-    writeFileSync(
-      file('-memory'),
-      plot({ title: `Memory against ${unit_of_size}`, x: unit_of_size, y: 'MiB at most', lines: held }),
-    );
-  }
-  if (late) {
-    const p99 = other(({ p99_micros }) => p99_micros / 1000);
-    writeFileSync(file('-late'), plot({ title: 'How late events come', x: unit_of_size, y: 'ms, p99', lines: p99 }));
-  }
-  return rows;
+  const drawn = Object.fromEntries(
+    plots.map((each) => [
+      `${name}${each.suffix}.svg`,
+      plot({ title: `${each.y}, by ${name}`, x: unit_of_size, y: each.y, lines: lines(each) }),
+    ]),
+  );
+  const text = markdown(['', unit_of_size, ...plots.map(({ y }) => `${y} (least to most)`)], rows);
+  return { text, drawn };
+}
+
+// One section of plots/README.md anew, those of the others as they were.
+function keep(name, { text, drawn }) {
+  const folder = join(import.meta.dirname, 'plots');
+  mkdirSync(folder, { recursive: true });
+  for (const [file, svg] of Object.entries(drawn)) writeFileSync(join(folder, file), svg);
+  const readme = join(folder, 'README.md');
+  const before = existsSync(readme) ? readFileSync(readme, 'utf8') : '';
+  const others = Object.fromEntries(
+    before
+      .split('\n## ')
+      .slice(1)
+      .map((section) => [section.split('\n', 1)[0], section.trimEnd()]),
+  );
+  others[name] = [name, '', ...Object.keys(drawn).map((file) => `![](${file})`), '', text.trimEnd()].join('\n');
+  const sections = Object.keys(dimensions).filter((each) => each in others);
+  const head = '# Growth\n\nMade by `bench/run --growth --write`: medians of all rounds, and the least and the most.';
+  writeFileSync(readme, `${[head, ...sections.map((each) => `## ${others[each]}`)].join('\n\n')}\n`);
 }
 
 // For each size what `load` reported in each round.
