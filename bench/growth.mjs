@@ -97,7 +97,7 @@ function report(name, { plots, unit_of_size }, sizes, series) {
   const drawn = Object.fromEntries(
     plots.map((each) => [
       `${name}${each.suffix}.svg`,
-      plot({ title: `${each.y}, by ${name}`, x: unit_of_size, y: each.y, lines: lines(each) }),
+      plot({ title: `${each.y}, by ${name}`, x: unit_of_size, lines: lines(each) }),
     ]),
   );
   const text = markdown(['', unit_of_size, ...plots.map(({ y }) => `${y} (least to most)`)], rows);

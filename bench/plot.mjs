@@ -4,7 +4,7 @@ const size = { width: 720, height: 380, left: 70, right: 150, top: 50, bottom: 6
 const colours = ['#1f5fa8', '#b5541c', '#3c7d3c', '#7d3c7d'];
 
 // `lines`: {title: [[x, y], …]}
-export function plot({ title, x, y, lines }) {
+export function plot({ title, x, lines }) {
   const points = Object.values(lines).flat();
   const [least, most] = [Math.min(...points.map(([at]) => at)), Math.max(...points.map(([at]) => at))];
   const step = niceStep(Math.max(...points.map(([, value]) => value)) / 5);
@@ -33,7 +33,7 @@ export function plot({ title, x, y, lines }) {
     const [, last] = line.at(-1);
     out.push(text(size.left + inner.width + 10, down(last) + 4, name, 'start', colour));
   }
-  out.push(text(size.left, 24, title, 'start', '#222', 15), text(size.left, size.top - 8, y, 'start'));
+  out.push(text(size.left, 24, title, 'start', '#222', 15));
   out.push(text(size.left + inner.width / 2, size.height - 14, x, 'middle'));
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${size.width} ${size.height}" font-family="sans-serif">
 <rect width="100%" height="100%" fill="white"/>

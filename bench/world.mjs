@@ -72,8 +72,9 @@ export class World {
   // That a peer which checks refuses what it must: else it would be measured for doing less.
   async verify(peer, workload, core) {
     if (!peers[peer.name].checks) return;
-    const forged = { tokens: this.forged[workload.algorithm], status: 401 };
-    const refusals = { 'a forged token': forged, 'no token': { tokens: null, status: 401 } };
+    const refused = { status: 401, body: workload.body && 'small' };
+    const forged = { ...refused, tokens: this.forged[workload.algorithm] };
+    const refusals = { 'a forged token': forged, 'no token': { ...refused, tokens: null } };
     if (workload.way !== 'streams') refusals['a forbidden tool'] = { body: 'forbidden', status: 403 };
     for (const [what, change] of Object.entries(refusals)) {
       const { wrong, wrong_first } = await this.ask(peer, workload, core, change);
