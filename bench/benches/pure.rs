@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use gatepost::gateway::secret::SecretKey;
 use gatepost::gateway::session::{Owner, SessionSeal};
 use gatepost::mcp::listing::{self, Entry};
@@ -16,8 +16,12 @@ use gatepost::policy::pattern::{Dialect, Pattern};
 use gatepost::policy::rule::{Default as Otherwise, Effect, Mode, Rule, ScopeTemplate, Target, Visibility};
 use gatepost::policy::{Policy, PolicySettings};
 
-criterion_group!(pure, reading, deciding, filtering, challenging, events, sessions, tokens);
-criterion_main!(pure);
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    for part in [reading, deciding, filtering, challenging, events, sessions, tokens] {
+        part(&mut criterion);
+    }
+}
 
 /// The strict reading of a body, and what it asks for.
 fn reading(criterion: &mut Criterion) {

@@ -158,7 +158,7 @@ impl Tally {
         self.times.record(nanos(since.elapsed()));
     }
 
-    fn fail(&mut self, what: impl ToString) {
+    fn fail(&mut self, what: &impl ToString) {
         self.wrong += 1;
         self.wrong_first.get_or_insert_with(|| what.to_string());
     }

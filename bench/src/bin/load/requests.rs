@@ -112,7 +112,7 @@ impl Course {
             if closes {
                 sender = match client.connect().await {
                     Ok((connected, _)) => connected,
-                    Err(error) => return self.tally.borrow_mut().fail(error),
+                    Err(error) => return self.tally.borrow_mut().fail(&error),
                 };
             }
         }
@@ -130,9 +130,9 @@ impl Course {
         }
         match whole {
             Ok(status) if status == self.specification.status => tally.time(since),
-            Ok(status) => tally.fail(status),
+            Ok(status) => tally.fail(&status),
             Err(error) => {
-                tally.fail(error);
+                tally.fail(&error);
                 return false;
             }
         }
@@ -172,7 +172,7 @@ async fn connect_each(course: Rc<Course>, client: Shared) {
         let (mut sender, resumed) = match client.connect().await {
             Ok(connected) => connected,
             Err(error) => {
-                course.tally.borrow_mut().fail(error);
+                course.tally.borrow_mut().fail(&error);
                 return;
             }
         };

@@ -39,7 +39,7 @@ pub(crate) async fn run(specification: Specification) -> Result<Tally, Failed> {
                 read(sender, answer.into_body(), &tally).await
             };
             if let Err(error) = stream.await {
-                tally.borrow_mut().fail(error);
+                tally.borrow_mut().fail(&error);
                 opened.add_permits(1);
             }
         });
