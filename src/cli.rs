@@ -1,13 +1,24 @@
 //! What each command does. Exit codes: 0, 1 for a failure at run time, 2 for wrong arguments, 78 (`EX_CONFIG`) for a file
 //! that cannot be used; with 78 no socket was opened.
 
+mod explain;
+mod init;
 mod logs;
+mod online;
+mod schema;
+mod shells;
+mod suggest;
+mod test;
+mod token;
+mod words;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -29,7 +40,11 @@ use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{sleep, timeout};
 use tracing::level_filters::LevelFilter;
 
+use self::explain::Explain;
 use self::logs::Logs;
+use self::shells::{Completions, Man};
+use self::test::Test;
+use self::token::Token;
 
 /// The auth gateway in front of unmodified MCP servers.
 ///
@@ -59,7 +74,51 @@ enum Command {
     Check {
         #[command(flatten)]
         file: File,
+        /// Also ask: fetch metadata and keys of each issuer, ask each server what it has, and warn of what will bite. Sends no
+        /// credentials. Exit code 1 when something would not work; warnings alone are no failure.
+        #[arg(long)]
+        online: bool,
     },
+    /// Ask a running MCP server for its tools, and write a least-privilege file to start from.
+    ///
+    /// Tools get scopes by what the server says of them (readOnlyHint, destructiveHint, openWorldHint): a tool that says
+    /// nothing counts as destructive, and a name makes it stricter, never looser. Everything is named exactly; what cannot be
+    /// written safely is left out, and so denied. Nothing is called, and no secret is written.
+    Init(init::Init),
+    /// Propose rules from the audit log of routes in `mode: report`.
+    ///
+    /// Reads records and prints rules for what no rule names and somebody asked for, with who asked and how often; never
+    /// `allow`, never a pattern. Also says which rules of the file nobody needed.
+    Suggest {
+        /// The routing file, to say which of its rules were never used [default: gatepost.yaml, then
+        /// /etc/gatepost/gatepost.yaml, where one is there]
+        #[arg(long, short, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Audit records, one JSON object a line; `-` for standard input
+        #[arg(value_name = "AUDIT-LOG", default_value = "-")]
+        log: PathBuf,
+    },
+    /// Say which rule decides one operation for one caller, and print the exact answer that a client would get.
+    ///
+    /// Nothing is sent: the file is read, and the request is decided and answered by the functions that `run` uses. Sessions,
+    /// origins and rates are taken to be in order.
+    Explain(Explain),
+    /// Hold the file against a table of what it is expected to permit and refuse; for a pipeline.
+    ///
+    /// Ends with 0 if all of it holds, with 1 and a table of what differs, or with 78 if a file cannot be used.
+    /// config/minimal.test.yaml is a table to start from.
+    Test(Test),
+    /// Look at access tokens.
+    Token {
+        #[command(subcommand)]
+        command: Token,
+    },
+    /// Print the completions for a shell, to be sourced by it.
+    Completions(Completions),
+    /// Print a manual page, for `man -l -` or a folder of manual pages.
+    Man(Man),
+    /// Print the JSON Schema of the file (draft 2020-12), for editors: every key with its default and its range.
+    Schema,
     /// See it work: a development authorization server, an MCP server and the gateway in one process, on this machine.
     ///
     /// Prints what to paste into clients, and then each decision as it is made. Nothing of it is for production: its login
@@ -105,7 +164,10 @@ enum LogFormat {
 pub(crate) fn run() -> ExitCode {
     match Arguments::parse().command {
         Command::Run { file, log_format, log_level } => logged(log_format, log_level, || with_file(&file, serve)),
-        Command::Check { file } => with_file(&file, |path, settings, _| {
+        Command::Init(options) => init::run(&options),
+        Command::Suggest { config, log } => suggest::run(config.as_deref(), &log),
+        Command::Check { file, online: true } => with_file(&file, |path, settings, _| online::run(path, &settings)),
+        Command::Check { file, online: false } => with_file(&file, |path, settings, _| {
             let summary = summary(path, &settings);
             for warning in warnings(&settings) {
                 eprintln!("{}: warning: {warning}", path.display());
@@ -115,6 +177,12 @@ pub(crate) fn run() -> ExitCode {
                 Err(error) => unusable(path, &error),
             }
         }),
+        Command::Explain(options) => explain::explain(&options),
+        Command::Test(options) => test::test(&options),
+        Command::Token { command: Token::Decode(options) } => token::decode(&options),
+        Command::Completions(options) => shells::completions(&options),
+        Command::Man(options) => shells::man(&options),
+        Command::Schema => print_out(schema::TEXT),
         #[cfg(feature = "demo")]
         Command::Demo(options) => logged(LogFormat::Text, LevelFilter::WARN, || show(options)),
     }
@@ -171,13 +239,29 @@ fn with_file(file: &File, then: impl FnOnce(&Path, Settings, Vec<Watched>) -> Ex
 }
 
 fn print_out(text: &str) -> ExitCode {
-    match std::io::stdout().write_all(text.as_bytes()) {
+    print_bytes(text.as_bytes())
+}
+
+fn print_bytes(bytes: &[u8]) -> ExitCode {
+    match write_out(bytes) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: cannot write to standard output: {error}");
+            eprintln!("error: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// An argument that cannot be right, which only the file or standard input could tell.
+fn refused_argument(error: &str) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::from(EX_USAGE)
+}
+
+fn write_out(text: &[u8]) -> Result<(), String> {
+    let mut out = std::io::stdout();
+    let written = out.write_all(text).and_then(|()| out.flush());
+    written.map_err(|error| format!("cannot write to standard output: {error}"))
 }
 
 fn unusable(path: &Path, error: &str) -> ExitCode {
@@ -186,10 +270,7 @@ fn unusable(path: &Path, error: &str) -> ExitCode {
 }
 
 fn serve(path: &Path, settings: Settings, files: Vec<Watched>) -> ExitCode {
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    if let Some(threads) = settings.threads {
-        runtime.worker_threads(threads);
-    }
+    let mut runtime = runtime(settings.threads);
     let (listen, admin, summary, warnings) =
         (settings.listen, settings.admin, summary(path, &settings), warnings(&settings));
     let audit = settings.audit.clone();
@@ -207,8 +288,11 @@ fn serve(path: &Path, settings: Settings, files: Vec<Watched>) -> ExitCode {
                 listener::bind(address).map_err(|error| format!("cannot listen on {address}: {error}"))
             };
             let (listener, admin) = (bind(listen)?, admin.map(bind).transpose()?);
-            for line in summary.lines() {
+            for line in summary.lines().take(SUMMARY_LINES_MAX) {
                 tracing::info!("{line}");
+            }
+            if let more @ 1.. = summary.lines().count().saturating_sub(SUMMARY_LINES_MAX) {
+                tracing::info!("and {more} lines more: `gatepost check` says them all");
             }
             for warning in warnings {
                 tracing::warn!("{warning}");
@@ -262,6 +346,19 @@ fn reload_on_change(path: &Path, files: Vec<Watched>, serving: Arc<Serving>) -> 
         tokio::join!(asking, reloading);
     });
     Ok(task.abort_handle())
+}
+
+/// One for so many threads; with one alone, nothing is handed from thread to thread.
+fn runtime(threads: Option<usize>) -> tokio::runtime::Builder {
+    let threads = threads.or_else(|| available_parallelism().ok().map(NonZero::get));
+    if threads == Some(1) {
+        return tokio::runtime::Builder::new_current_thread();
+    }
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if let Some(threads) = threads {
+        runtime.worker_threads(threads);
+    }
+    runtime
 }
 
 /// Serves until SIGTERM or SIGINT, and then as `drain` says; a second signal ends it at once. Operators are answered to the last.
@@ -335,9 +432,9 @@ fn summary(path: &Path, settings: &Settings) -> String {
         // A query may hold a key for the server.
         let (scheme, query) = (if *https { "https" } else { "http" }, path.query().map_or("", |_| "?…"));
         let upstream = format!("{scheme}://{authority}{}{query}", path.path());
-        lines.push(format!("route {}: {}{} -> {upstream}", route.name, settings.public_url.as_str(), route.path));
+        lines.push(format!("route {}: {}{} -> {upstream}", route.name, route.public_url.as_str(), route.path));
         if let Transport::HttpSse { message_path } = &route.transport {
-            lines.push(format!("  http_sse, messages to {}{message_path}", settings.public_url.as_str()));
+            lines.push(format!("  http_sse, messages to {}{message_path}", route.public_url.as_str()));
         }
         let tokens = |issuer: &Issuer| format!("  tokens of {} for {}", issuer.as_str(), route.resource.as_str());
         lines.extend(route.issuers.iter().map(tokens));
@@ -356,12 +453,17 @@ fn warnings(settings: &Settings) -> Vec<String> {
             "admin: whoever reaches {admin} is shown policy, decisions and who made them, and nothing asks who that is"
         )
     });
-    open.into_iter().chain(settings.routes.iter().flat_map(of_route)).collect()
+    let unused = settings.warnings.iter().cloned();
+    unused.chain(open).chain(settings.routes.iter().flat_map(of_route)).collect()
 }
 
 const DEFAULT_FILES: [&str; 2] = ["gatepost.yaml", "/etc/gatepost/gatepost.yaml"];
 /// `sysexits.h`: something was found in a configuration file.
 const EX_CONFIG: u8 = 78;
+/// As for arguments that cannot be read.
+const EX_USAGE: u8 = 2;
+/// Of what the file amounts to, in the log of a start.
+const SUMMARY_LINES_MAX: usize = 300;
 /// From closing the listener until requests are refused.
 const LAST_ARRIVALS: Duration = Duration::from_millis(100);
 /// For the clean end of streams that did not end by themselves.

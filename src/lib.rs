@@ -12,4 +12,5 @@ pub mod mcp;
 pub mod oauth;
 pub mod policy;
 pub mod rejection;
+pub mod survey;
 pub mod token;

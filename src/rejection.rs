@@ -3,14 +3,17 @@
 //! tells a client what is wrong with its token: that goes to the audit record alone.
 
 mod json_rpc;
+mod rule_id;
 
 use std::borrow::Cow;
-use std::fmt;
+use std::sync::Arc;
 
 use http::StatusCode;
 
+pub use self::rule_id::RuleId;
 use crate::mcp::message::{INVALID_PARAMS, MessageId};
 use crate::mcp::operation::Asked;
+use crate::oauth::bearer::BearerFault;
 use crate::oauth::scope::ScopeSet;
 
 /// A refusal: why, and what it answers.
@@ -53,11 +56,15 @@ pub enum Denial {
         challenge: ScopeSet,
         /// The rule that decided, for the audit record.
         rule: RuleId,
+        /// What that rule has people told.
+        message: Option<Arc<str>>,
     },
     /// No scope would help.
     NotPermitted {
         /// The rule that decided.
         rule: RuleId,
+        /// What that rule has people told.
+        message: Option<Arc<str>>,
         /// The revision does not define the method: 404 -32601.
         undefined_method: bool,
     },
@@ -77,46 +84,6 @@ pub enum Unknown {
     Tool,
     Prompt,
     Resource,
-}
-
-/// Which rule decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RuleId {
-    /// `required_scopes` of the route.
-    Required,
-    /// One of `rules`.
-    Rule {
-        /// Which, counted from 0.
-        place: usize,
-        /// Its line in the file, counted from 1; 0 where it stands in none.
-        line: usize,
-    },
-    /// `default`.
-    Default,
-    /// Built in: no rule can permit it (an unnamed method, a name that no wildcard may match).
-    BuiltIn,
-}
-
-impl RuleId {
-    /// The line of the file that the rule begins in.
-    #[must_use]
-    pub fn line(self) -> Option<usize> {
-        match self {
-            Self::Rule { line, .. } => Some(line).filter(|line| *line > 0),
-            Self::Required | Self::Default | Self::BuiltIn => None,
-        }
-    }
-}
-
-impl fmt::Display for RuleId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Required => f.write_str("required_scopes"),
-            Self::Rule { place, line: _ } => write!(f, "rules[{place}]"),
-            Self::Default => f.write_str("default"),
-            Self::BuiltIn => f.write_str("built_in"),
-        }
-    }
 }
 
 /// The fault of an access token: for the audit record, not for the client.
@@ -214,6 +181,16 @@ impl From<Failure> for Cause {
     }
 }
 
+impl From<BearerFault> for Failure {
+    fn from(fault: BearerFault) -> Self {
+        match fault {
+            BearerFault::Missing => Self::MissingToken,
+            BearerFault::Invalid => Self::InvalidRequest,
+            BearerFault::TooLong => Self::InvalidToken(TokenFault::Malformed),
+        }
+    }
+}
+
 impl<T: Into<Cause>> From<T> for Rejection {
     fn from(cause: T) -> Self {
         Self { cause: cause.into(), answers: Answers::Nothing }
@@ -244,14 +221,14 @@ impl Rejection {
     pub fn of_denials(denials: Vec<Option<Denial>>, asked: &Asked) -> Self {
         let worst = denials.iter().flatten().max_by_key(|denial| denial.gravity()).cloned();
         let cause = match worst {
-            Some(Denial::InsufficientScope { mut needed, mut challenge, rule }) => {
+            Some(Denial::InsufficientScope { mut needed, mut challenge, rule, message }) => {
                 for denial in denials.iter().flatten() {
-                    if let Denial::InsufficientScope { needed: more, challenge: wider, rule: _ } = denial {
+                    if let Denial::InsufficientScope { needed: more, challenge: wider, .. } = denial {
                         needed.extend(more.iter());
                         challenge.extend(wider.iter());
                     }
                 }
-                Denial::InsufficientScope { needed, challenge, rule }.into()
+                Denial::InsufficientScope { needed, challenge, rule, message }.into()
             }
             Some(denial) => denial.into(),
             None => Failure::Internal { detail: "a refusal without a denial" }.into(),
@@ -299,7 +276,10 @@ impl Rejection {
     /// sent.
     #[must_use]
     pub fn message(&self) -> Cow<'static, str> {
-        self.row().message()
+        match &self.cause {
+            Cause::Denial(denial) => denial.message(),
+            Cause::Failure(failure) => failure.row().message(),
+        }
     }
 
     /// What the audit record says beyond the reason word: the token's fault, the rule's place is in a field of its own.
@@ -411,11 +391,31 @@ impl Denial {
         self.row().reason
     }
 
+    /// What the rule that decided has people told. What is hidden is answered without.
+    fn told(&self) -> Option<&str> {
+        match self {
+            Self::InsufficientScope { message, .. } | Self::NotPermitted { message, .. } => message.as_deref(),
+            Self::Hidden { .. } => None,
+        }
+    }
+
+    /// That, then the standard words: clients show the beginning.
+    fn message(&self) -> Cow<'static, str> {
+        let standard = self.row().message();
+        match self.told() {
+            Some(told) => {
+                let end = if told.ends_with(['.', '!', '?', ':']) { "" } else { "." };
+                format!("{told}{end} {standard}").into()
+            }
+            None => standard,
+        }
+    }
+
     /// The rule that decided.
     #[must_use]
-    pub fn rule(&self) -> RuleId {
+    pub fn rule(&self) -> &RuleId {
         match self {
-            Self::InsufficientScope { rule, .. } | Self::NotPermitted { rule, .. } => *rule,
+            Self::InsufficientScope { rule, .. } | Self::NotPermitted { rule, .. } => rule,
             Self::Hidden { denial, .. } => denial.rule(),
         }
     }
@@ -585,7 +585,9 @@ impl Failure {
         }
     }
 
-    fn detail(&self) -> String {
+    /// The same for a failure by itself.
+    #[must_use]
+    pub fn detail(&self) -> String {
         match self {
             Self::MalformedRequest { detail, .. }
             | Self::MediaType { detail }

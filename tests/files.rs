@@ -1,5 +1,6 @@
-//! The files that the project ships and the files that it must refuse. Every example in `config/` loads and decides as
-//! its comments say; every file in `tests/broken/` is refused with exactly the message beside it.
+//! The files that the project ships and the files that it must refuse. Every example in `config/`, and every one within a
+//! document in `docs/`, loads; those with rules of their own decide as their comments say. Every file in `tests/broken/` is
+//! refused with exactly the message beside it.
 
 #![expect(
     clippy::expect_used,
@@ -13,10 +14,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use gatepost::config;
+use gatepost::config::expectations::Expectations;
 use gatepost::gateway::settings::{Settings, Tls};
 use gatepost::mcp::operation::Operation;
 use gatepost::oauth::scope::{Scope, ScopeSet};
 use gatepost::rejection::Denial;
+
+/// Broken tables of expectations.
+const TABLES: &str = "tests/broken/tables";
 
 /// The files of a folder with this ending, by name.
 fn files(folder: &str, ending: &str) -> BTreeMap<String, PathBuf> {
@@ -28,6 +33,11 @@ fn files(folder: &str, ending: &str) -> BTreeMap<String, PathBuf> {
         .collect()
 }
 
+/// The names of such files, without the ending.
+fn stems(folder: &str, ending: &str) -> Vec<String> {
+    files(folder, ending).into_keys().map(|name| name.trim_end_matches(ending).to_owned()).collect()
+}
+
 fn example(name: &str) -> Settings {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config").join(name);
     config::load(&path).unwrap_or_else(|errors| panic!("{errors}"))
@@ -35,7 +45,9 @@ fn example(name: &str) -> Settings {
 
 #[test]
 fn every_example_loads() {
-    let examples = files("config", "yaml");
+    let (tables, examples): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        files("config", "yaml").into_iter().partition(|(name, _)| name.ends_with(".test.yaml"));
+    assert_eq!(tables.keys().collect::<Vec<_>>(), ["minimal.test.yaml"]);
     for name in examples.keys() {
         example(name);
     }
@@ -49,6 +61,35 @@ fn every_example_loads() {
         "per-tool-scopes.yaml",
     ];
     assert_eq!(names, expect);
+}
+
+#[test]
+fn every_issuer_has_a_page_and_an_example_that_loads() {
+    let call = Operation::CallTool("get_issue".to_owned());
+    for name in files("config/issuers", "yaml").keys() {
+        let settings = example(&format!("issuers/{name}"));
+        let open = settings.routes.iter().find(|route| route.policy.decide(&ScopeSet::default(), &call).is_ok());
+        assert!(open.is_none(), "{name}: a caller without any scope may call a tool");
+    }
+    let pages = stems("docs/issuers", "md").into_iter().filter(|page| page != "README.").collect::<Vec<_>>();
+    assert_eq!(pages, stems("config/issuers", "yaml"));
+    assert!(pages.len() >= 7);
+}
+
+#[test]
+fn every_file_within_a_document_loads() {
+    let mut loaded = 0;
+    for (name, path) in ["docs/issuers", "docs/migration"].into_iter().flat_map(|folder| files(folder, "md")) {
+        let text = fs::read_to_string(&path).expect("readable");
+        for block in text.split("```yaml\n# gatepost.yaml\n").skip(1) {
+            let (file, _) = block.split_once("```").expect("the end of the block");
+            if let Err(errors) = config::parse(file, &name, Path::new("")) {
+                panic!("{errors}");
+            }
+            loaded += 1;
+        }
+    }
+    assert_eq!(loaded, 2);
 }
 
 #[test]
@@ -71,13 +112,34 @@ fn every_broken_file_is_refused_with_its_message() {
     assert!(different.is_empty(), "{}", different.join("\n"));
 }
 
+/// Tables of expectations, against `config/many-servers.yaml`.
+#[test]
+fn every_broken_table_is_refused_with_its_message() {
+    let broken = files(TABLES, "yaml");
+    assert!(broken.len() >= 4);
+    let settings = example("many-servers.yaml");
+    let mut different = Vec::new();
+    for (name, path) in broken {
+        let text = fs::read(&path).expect("readable");
+        let read = Expectations::read_from(text.as_slice(), &name).and_then(|table| table.of(&settings));
+        let got = read.map_or_else(|errors| errors.to_string(), |_| "(accepted)".to_owned());
+        let expect = fs::read_to_string(path.with_extension("txt")).unwrap_or_default();
+        if got != expect.trim_end() {
+            different.push(format!("{name} gives:\n{got}\n"));
+        }
+    }
+    assert!(different.is_empty(), "{}", different.join("\n"));
+}
+
 #[test]
 fn every_message_has_its_file() {
-    let stems = |ending| {
-        let names = files("tests/broken", ending).into_values();
-        names.map(|path| path.with_extension("")).collect::<Vec<_>>()
-    };
-    assert_eq!(stems("yaml"), stems("txt"));
+    for folder in ["tests/broken", TABLES] {
+        let stems = |ending| {
+            let names = files(folder, ending).into_values();
+            names.map(|path| path.with_extension("")).collect::<Vec<_>>()
+        };
+        assert_eq!(stems("yaml"), stems("txt"));
+    }
 }
 
 /// What the first route of an example says to a caller with these scopes: `permit`, `never`, or the scopes it asks for.

@@ -48,8 +48,11 @@ fn is_normal(uri: &str) -> bool {
         let rule = |pattern: &str, effect| Rule {
             target: Target::Resources(vec![Pattern::parse(pattern, Dialect::Uri).expect("a pattern")]),
             effect,
+            message: None,
             enforced: false,
             line: 0,
+            file: "".into(),
+            policy: None,
         };
         Policy::new(PolicySettings {
             route: "fuzz".into(),

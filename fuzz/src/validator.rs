@@ -59,6 +59,7 @@ impl World {
             keys,
             algorithms: vec![Algorithm::EdDSA, Algorithm::ES256, Algorithm::RS256],
             scope_claims: ["scope", "/realm/scp"].map(|path| ClaimPath::parse(path).expect("a path")).to_vec(),
+            scope_claims_merged: false,
             leeway_secs: 30,
             keys_stale_secs_max: 3600,
             keys_cooldown_secs: 1,

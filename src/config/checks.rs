@@ -18,6 +18,7 @@ pub(super) struct Checks<'a> {
     sources: Vec<Source>,
     files: &'a mut Vec<Watched>,
     problems: Vec<Problem>,
+    warnings: Vec<String>,
 }
 
 /// One of the files.
@@ -33,7 +34,7 @@ pub(super) struct Source {
 impl<'a> Checks<'a> {
     /// Checks of `source`, which includes what is added later. The files that are read are added to `files`.
     pub(super) fn new(source: Source, files: &'a mut Vec<Watched>) -> Self {
-        Self { sources: vec![source], files, problems: Vec::new() }
+        Self { sources: vec![source], files, problems: Vec::new(), warnings: Vec::new() }
     }
 
     /// Another file; its number is how many there were before.
@@ -70,6 +71,17 @@ impl<'a> Checks<'a> {
         self.add(Problem::at(place, path.clone(), found, expected));
     }
 
+    /// Says something of the value at `path` that does not keep the file from being used.
+    pub(super) fn mention(&mut self, path: &KeyPath, text: &str) {
+        let line = self.tree(path).map_or(Place::START, |tree| tree.key_place(path)).line;
+        self.warnings.push(format!("line {line}: {path}: {text}"));
+    }
+
+    /// What was mentioned.
+    pub(super) fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
+    }
+
     fn add(&mut self, problem: Problem) {
         if self.problems.len() < PROBLEMS_MAX {
             self.problems.push(problem);
@@ -88,6 +100,11 @@ impl<'a> Checks<'a> {
     /// The number of that line.
     pub(super) fn line_number(&self, path: &KeyPath) -> usize {
         self.place(path).line
+    }
+
+    /// The name of the file that `path` is in, as messages have it.
+    pub(super) fn file_name(&self, path: &KeyPath) -> &str {
+        self.sources.get(path.file()).map_or("", |source| &source.name)
     }
 
     /// The value at `path`, fit for a message.

@@ -1,12 +1,12 @@
 //! `include`: files that hold routes alone, so that each team has one of its own. What is wrong with one is reported with its
 //! name, and refuses the whole.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, thread};
 
 use super::checks::{Checks, Source};
 use super::error::{Problem, shown};
-use super::place::KeyPath;
+use super::place::{KeyPath, Node};
 use super::raw::{self, Include};
 use super::routes::Written;
 use super::{read_text, yaml};
@@ -39,13 +39,15 @@ pub(super) fn included(include: Option<&Include>, checks: &mut Checks<'_>) -> Ve
         Some(Include::One(name)) => vec![(at, name)],
         Some(Include::List(names)) => names.iter().enumerate().map(|(index, name)| (at.index(index), name)).collect(),
     };
-    let mut included = Vec::new();
+    let mut named = Vec::new();
     for (path, name) in entries {
-        for (name, file) in files(&path, name, checks) {
-            included.extend(read(&name, &file, checks));
-        }
+        named.extend(files(&path, name, checks));
     }
-    included
+    for (_, file) in &named {
+        checks.watch(file);
+    }
+    let read = read_all(&named);
+    named.into_iter().zip(read).filter_map(|((name, file), read)| add(name, &file, read, checks)).collect()
 }
 
 /// The files of one entry: the name that messages have for each, and where it is.
@@ -86,9 +88,29 @@ fn in_folder(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(names)
 }
 
-fn read(name: &str, file: &Path, checks: &mut Checks<'_>) -> Option<Included> {
-    checks.watch(file);
-    let base = file.parent().unwrap_or_else(|| Path::new("")).to_owned();
+type Read = Result<(raw::Included, Node), Vec<Problem>>;
+
+/// What stands in each, in their order. Reading is most of the work where there are thousands of routes, so each core takes its
+/// part of it.
+fn read_all(files: &[(String, PathBuf)]) -> Vec<Read> {
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
+    let part = files.len().div_ceil(threads).max(FILES_OF_A_THREAD_MIN);
+    let read_part = |files: &[(String, PathBuf)]| files.iter().map(|(_, file)| read(file)).collect::<Vec<_>>();
+    thread::scope(|scope| {
+        let (first, others) = files.split_at(part.min(files.len()));
+        let begin = |files| thread::Builder::new().spawn_scoped(scope, move || read_part(files)).ok();
+        let others: Vec<_> = others.chunks(part).map(|files| (files, begin(files))).collect();
+        let mut all = read_part(first);
+        for (files, other) in others {
+            // Where there was no thread to be had, this one reads that part too.
+            let read = other.and_then(|other| other.join().ok());
+            all.extend(read.unwrap_or_else(|| read_part(files)));
+        }
+        all
+    })
+}
+
+fn read(file: &Path) -> Read {
     // Looked at before it is opened: opening a pipe would wait for somebody to write.
     let text = match fs::metadata(file) {
         Ok(entry) if !entry.is_file() => {
@@ -96,14 +118,24 @@ fn read(name: &str, file: &Path, checks: &mut Checks<'_>) -> Option<Included> {
         }
         Ok(_) | Err(_) => read_text(file, "a readable file with `routes:`"),
     };
-    match text.map_err(|problem| vec![problem]).and_then(|text| yaml::read_included(&text)) {
+    text.map_err(|problem| vec![problem]).and_then(|text| yaml::read_included(&text))
+}
+
+fn add(name: String, file: &Path, read: Read, checks: &mut Checks<'_>) -> Option<Included> {
+    let base = file.parent().unwrap_or_else(|| Path::new("")).to_owned();
+    match read {
         Ok((read, tree)) => {
-            let number = checks.include(Source { name: name.to_owned(), base, tree: Some(tree) }, Vec::new());
+            let number = checks.include(Source { name, base, tree: Some(tree) }, Vec::new());
             Some(Included { file: read, number })
         }
         Err(problems) => {
-            checks.include(Source { name: name.to_owned(), base, tree: None }, problems);
+            checks.include(Source { name, base, tree: None }, problems);
             None
         }
     }
 }
+
+/// Threads that read, at most.
+const THREADS_MAX: usize = 8;
+/// For fewer files a thread costs more than it saves.
+const FILES_OF_A_THREAD_MIN: usize = 4;

@@ -127,6 +127,7 @@ pub(super) fn timeouts(raw: &raw::Timeouts, checks: &mut Checks<'_>) -> Timeouts
     Timeouts {
         handshake: time("handshake_secs", raw.handshake_secs, 300, default.handshake),
         head: time("head_secs", raw.head_secs, 300, default.head),
+        idle: time("idle_secs", raw.idle_secs, 3600, default.idle),
         body: time("body_secs", raw.body_secs, 3600, default.body),
         write_stall: time("write_stall_secs", raw.write_stall_secs, 3600, default.write_stall),
         keep_alive: keep_alive.map_or(default.keep_alive, |secs| (secs > 0).then(|| Duration::from_secs(secs))),

@@ -2,12 +2,15 @@
 //! line, column, value and what was expected. No socket is opened and nothing is decided here.
 
 pub mod error;
+pub mod expectations;
 
 mod audit;
 mod checks;
+mod endpoints;
 mod include;
 mod limits;
 mod place;
+mod policies;
 mod raw;
 mod routes;
 mod rules;
@@ -19,7 +22,7 @@ mod transport;
 mod yaml;
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -29,13 +32,15 @@ use ipnet::IpNet;
 use self::checks::{Checks, Source};
 use self::error::{Problem, shown};
 use self::place::{KeyPath, Place};
+use self::policies::Policies;
 use crate::gateway::reload::Watched;
 use crate::gateway::secret::SecretKey;
-use crate::gateway::settings::{Settings, Tls};
+use crate::gateway::settings::{Settings, Timeouts, Tls, UpstreamSettings};
 use crate::oauth::ids::PublicOrigin;
 use crate::oauth::scope::{Scope, ScopeHierarchy};
 
 pub use error::ConfigErrors;
+pub use secret::{SecretFrom, secret_header};
 
 /// A file of this size is a mistake.
 const FILE_BYTES_MAX: usize = 1 << 20;
@@ -63,6 +68,17 @@ pub fn parse(text: &str, name: &str, base: &Path) -> Result<Settings, ConfigErro
     parse_and_watch(text, name, base, &mut Vec::new())
 }
 
+/// What the URL of an MCP server amounts to, as `upstream` of a route without anything else.
+pub fn upstream(url: &str) -> Result<UpstreamSettings, String> {
+    routes::plain_upstream(url, &Timeouts::default(), None)
+        .map_err(|expected| format!("{} is not accepted; expected {expected}", shown(url)))
+}
+
+/// Whether a route may have this name; the error says what was expected.
+pub fn check_route_name(name: &str) -> Result<(), &'static str> {
+    routes::route_name(name).map(drop)
+}
+
 fn parse_and_watch(text: &str, name: &str, base: &Path, files: &mut Vec<Watched>) -> Result<Settings, ConfigErrors> {
     let of_file = |problems| ConfigErrors::new(vec![name.to_owned()], problems);
     if text.len() > FILE_BYTES_MAX {
@@ -79,11 +95,14 @@ fn parse_and_watch(text: &str, name: &str, base: &Path, files: &mut Vec<Watched>
 }
 
 fn read_text(path: &Path, expected: &str) -> Result<String, Problem> {
+    let file = File::open(path).map_err(|error| unreadable(&error, expected))?;
+    text_of(file, expected)
+}
+
+fn text_of(source: impl Read, expected: &str) -> Result<String, Problem> {
     let mut bytes = Vec::new();
     let limit = u64::try_from(FILE_BYTES_MAX).unwrap_or(u64::MAX);
-    File::open(path)
-        .and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes))
-        .map_err(|error| Problem::of_file(format!("cannot be read: {error}"), expected))?;
+    source.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| unreadable(&error, expected))?;
     if bytes.len() > FILE_BYTES_MAX {
         return Err(too_long());
     }
@@ -94,6 +113,10 @@ fn read_text(path: &Path, expected: &str) -> Result<String, Problem> {
         let place = Place { line: lines().count(), column: in_line.saturating_add(1) };
         Problem::at(place, KeyPath::default(), "this is not UTF-8", "a text in UTF-8; save it in that encoding")
     })
+}
+
+fn unreadable(error: &io::Error, expected: &str) -> Problem {
+    Problem::of_file(format!("cannot be read: {error}"), expected)
 }
 
 fn too_long() -> Problem {
@@ -112,6 +135,7 @@ fn settings(file: &raw::File, checks: &mut Checks<'_>) -> Option<Settings> {
     let hierarchy = scope_hierarchy(file, checks);
     let common = routes::Common {
         public_url: public_url.as_ref(),
+        hosts: hosts.as_deref().unwrap_or_default(),
         issuers: &authorization_servers,
         hierarchy: Arc::new(hierarchy.unwrap_or_default()),
         timeouts: limits::timeouts(&file.timeouts, checks),
@@ -119,7 +143,9 @@ fn settings(file: &raw::File, checks: &mut Checks<'_>) -> Option<Settings> {
     };
     let timeouts = common.timeouts;
     let included = include::included(file.include.as_ref(), checks);
-    let routes = routes::routes(&include::all_routes(file, &included), &common, checks);
+    let mut policies = Policies::read(&file.policies, checks);
+    let routes = routes::routes(&include::all_routes(file, &included), &common, &mut policies, checks);
+    policies.mention_unused(checks);
     let session_keys = session_keys(&file.sessions, checks);
     let limits = limits::limits(&file.limits, checks);
     let drain = limits::drain(&file.drain, checks);
@@ -142,6 +168,7 @@ fn settings(file: &raw::File, checks: &mut Checks<'_>) -> Option<Settings> {
         trusted_proxies: trusted_proxies?,
         audit,
         telemetry,
+        warnings: checks.take_warnings(),
     })
 }
 

@@ -3,6 +3,7 @@
 //! aliases, merge keys, tags, several documents, keys without value, great depth. It gives no value a meaning.
 
 use std::fmt;
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError};
@@ -28,12 +29,19 @@ pub(super) struct Place {
 pub(super) struct KeyPath {
     /// Which of the files: 0 is the one that includes the others.
     file: usize,
-    steps: Vec<Step>,
+    last: Option<Arc<Step>>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Step {
-    Key(String),
+/// A step and those before it, which paths share: there is one for every value of thousands of routes.
+#[derive(Debug, PartialEq, Eq)]
+struct Step {
+    before: Option<Arc<Step>>,
+    name: Name,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Name {
+    Key(Box<str>),
     Index(usize),
 }
 
@@ -115,31 +123,42 @@ impl KeyPath {
     }
     /// Whether it is that of a whole file.
     pub(super) fn is_root(&self) -> bool {
-        self.steps.is_empty()
+        self.last.is_none()
     }
     /// The path of the value under `key`.
     pub(super) fn key(&self, key: &str) -> Self {
-        let mut path = self.clone();
-        path.steps.push(Step::Key(key.to_owned()));
-        path
+        self.then(Name::Key(key.into()))
     }
     /// The path of entry `index`, counted from 0.
     pub(super) fn index(&self, index: usize) -> Self {
-        let mut path = self.clone();
-        path.steps.push(Step::Index(index));
-        path
+        self.then(Name::Index(index))
+    }
+    fn then(&self, name: Name) -> Self {
+        Self { file: self.file, last: Some(Arc::new(Step { before: self.last.clone(), name })) }
+    }
+    /// Takes the last step off.
+    fn shorten(&mut self) {
+        self.last = self.last.take().and_then(|last| last.before.clone());
+    }
+    /// The steps, first to last.
+    fn steps(&self) -> Vec<&Name> {
+        let mut steps: Vec<&Name> =
+            std::iter::successors(self.last.as_deref(), |step| step.before.as_deref()).map(|step| &step.name).collect();
+        steps.reverse();
+        steps
     }
     /// The last key of the path.
     pub(super) fn last_key(&self) -> Option<&str> {
-        match self.steps.last() {
-            Some(Step::Key(key)) => Some(key),
-            Some(Step::Index(_)) | None => None,
+        match &self.last.as_ref()?.name {
+            Name::Key(key) => Some(key),
+            Name::Index(_) => None,
         }
     }
     /// Whether what stands there may be a secret that somebody wrote where its place should be named.
     pub(super) fn may_be_secret(&self) -> bool {
-        let keys: Vec<&str> =
-            self.steps.iter().map_while(|step| if let Step::Key(key) = step { Some(&**key) } else { None }).collect();
+        let steps = self.steps();
+        let keys = steps.iter().map_while(|step| if let Name::Key(key) = step { Some(&**key) } else { None });
+        let keys: Vec<&str> = keys.collect();
         matches!(keys.as_slice(), ["sessions", ..] | ["telemetry", "otlp", "headers", ..])
     }
 }
@@ -147,10 +166,10 @@ impl KeyPath {
 /// A key that is not a plain word stands in quotes, so that no two paths look the same.
 impl fmt::Display for KeyPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, step) in self.steps.iter().enumerate() {
+        for (place, step) in self.steps().into_iter().enumerate() {
             match step {
-                Step::Index(index) => write!(f, "[{index}]")?,
-                Step::Key(key) => {
+                Name::Index(index) => write!(f, "[{index}]")?,
+                Name::Key(key) => {
                     if place > 0 {
                         f.write_str(".")?;
                     }
@@ -190,10 +209,10 @@ impl Node {
     }
     fn find(&self, path: &KeyPath) -> (&Node, bool) {
         let mut node = self;
-        for step in &path.steps {
+        for step in path.steps() {
             let next = match (&node.shape, step) {
-                (Shape::Map(map), Step::Key(key)) => map.get(key),
-                (Shape::List(list), Step::Index(index)) => list.get(*index),
+                (Shape::Map(map), Name::Key(key)) => map.get(&**key),
+                (Shape::List(list), Name::Index(index)) => list.get(*index),
                 (Shape::Scalar(..) | Shape::Map(_) | Shape::List(_), _) => None,
             };
             match next {
@@ -243,7 +262,7 @@ impl Reader {
             Event::MappingStart(anchor, tag) => self.opening(anchor, tag.is_some(), Shape::Map(IndexMap::new()), place),
             Event::SequenceEnd | Event::MappingEnd => {
                 if let Some(done) = self.open.pop() {
-                    self.path.steps.pop();
+                    self.path.shorten();
                     self.add(Node { key: done.key, value: done.value, shape: done.shape });
                 }
                 Ok(())
@@ -296,27 +315,27 @@ impl Reader {
             let place = if text.is_empty() { key } else { place };
             self.problems.push(Problem::at(place, self.path.clone(), "there is no value", expected));
         }
-        self.path.steps.pop();
+        self.path.shorten();
         self.add(Node { key, value: place, shape: Shape::Scalar(text.to_owned(), plain) });
         Ok(())
     }
 
     fn map_key(&mut self, text: &str, plain: bool, place: Place) -> Result<(), Problem> {
-        let path = self.path.key(text);
         if plain && text == "<<" {
             let expected = "every key written where it applies; merge keys are not read";
-            return Err(Problem::at(place, path, "a merge key", expected));
+            return Err(Problem::at(place, self.path.key(text), "a merge key", expected));
         }
         if Scalar::of(text, plain) != Scalar::Text {
             let found = format!("the key {} is not a text", text.chars().take(40).collect::<String>());
             let expected = "a key that is a text; a number or a word such as `true` needs quotes to be one";
-            self.problems.push(Problem::at(place, path.clone(), found, expected));
+            self.problems.push(Problem::at(place, self.path.key(text), found, expected));
         }
         let Some(Open { shape: Shape::Map(map), pending, .. }) = self.open.last_mut() else {
             return Ok(());
         };
         if let Some(first) = map.get(text) {
             let found = format!("the key {} is given twice (first in line {})", shown(text), first.key.line);
+            let path = self.path.key(text);
             self.problems.push(Problem::at(place, path, found, "each key once; remove one of the two"));
         }
         *pending = Some((text.to_owned(), place));
@@ -332,11 +351,11 @@ impl Reader {
     fn step_into(&mut self, place: Place) -> Place {
         match self.open.last() {
             Some(Open { shape: Shape::List(list), .. }) => {
-                self.path.steps.push(Step::Index(list.len()));
+                self.path = self.path.index(list.len());
                 place
             }
             Some(Open { pending: Some((key, key_place)), .. }) => {
-                self.path.steps.push(Step::Key(key.clone()));
+                self.path = self.path.key(key);
                 *key_place
             }
             Some(_) | None => place,

@@ -2,15 +2,18 @@
 //! what each does, its unit and its default. Nothing is checked here but that a key is known and its value of the
 //! right kind; what it means is said in the other files of this folder.
 
+mod either;
+
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::Deserialize;
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
+
+#[cfg(test)]
+use super::tests::schema::{algorithms, external, of_a_rule, one_of};
 
 /// The top level of the file.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
     /// The IP address and port to listen on. An address off loopback needs `public_url` and `tls`; a change needs a
@@ -26,10 +29,10 @@ pub(super) struct File {
     /// it. Default: plain http, on loopback alone.
     pub(super) tls: Option<Tls>,
     /// Further `Host` values that are the gateway's own, `host` or `host:port`; case does not matter. Identifiers stay
-    /// those of `public_url`. Default: `[]`.
+    /// those of `public_url`, and routes with a `public_url` of their own are not found by them. Default: `[]`.
     #[serde(default)]
     pub(super) hosts: Vec<String>,
-    /// Worker threads, 1 to 1024. Default: one per core.
+    /// Worker threads, `1` to `1024`. Default: one per core.
     pub(super) threads: Option<u64>,
     /// Who may issue access tokens. At least one.
     #[serde(default)]
@@ -38,6 +41,11 @@ pub(super) struct File {
     /// cycle is refused. Default: `{}`.
     #[serde(default)]
     pub(super) scope_hierarchy: BTreeMap<String, Vec<String>>,
+    /// Rules that routes share: a map from a name (letters, digits, `-` and `_`) to a list of rules. A route takes them in by
+    /// its own `policies`. Default: `{}`.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(extend("propertyNames" = {"pattern": "^[A-Za-z0-9_-]{1,64}$"})))]
+    pub(super) policies: BTreeMap<String, Vec<Rule>>,
     /// The MCP endpoints. At least one, here or in what `include` names.
     #[serde(default)]
     pub(super) routes: Vec<Route>,
@@ -71,6 +79,7 @@ pub(super) struct File {
 
 /// A file that is included.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Included {
     /// Its routes.
@@ -80,6 +89,7 @@ pub(super) struct Included {
 
 /// `include`.
 #[derive(Debug)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(untagged))]
 pub(super) enum Include {
     /// A text.
     One(String),
@@ -89,6 +99,7 @@ pub(super) enum Include {
 
 /// `admin`.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Admin {
     /// The IP address and port for `/livez`, `/readyz`, `/metrics`, `/config` and the status page, in plain http. Whoever
@@ -99,8 +110,10 @@ pub(super) struct Admin {
 
 /// `tls`.
 #[derive(Debug)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(untagged))]
 pub(super) enum Tls {
     /// The word `external`.
+    #[cfg_attr(test, schemars(schema_with = "external"))]
     External,
     /// A map of files.
     Files(TlsFiles),
@@ -108,6 +121,7 @@ pub(super) enum Tls {
 
 /// `tls`, as a map.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct TlsFiles {
     /// A PEM file with the certificate chain, the gateway's own first.
@@ -118,6 +132,7 @@ pub(super) struct TlsFiles {
 
 /// One of `authorization_servers`.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct AuthorizationServer {
     /// The issuer identifier, byte for byte as the authorization server writes it into `iss`: https, or http on
@@ -130,36 +145,64 @@ pub(super) struct AuthorizationServer {
     /// The signature algorithms that are accepted, all asymmetric. A key that names no `alg` is used with the first of
     /// them that fits it, and with no other. Default: `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`, `ES256`,
     /// `ES384`, `EdDSA`.
+    #[cfg_attr(test, schemars(extend("items" = algorithms())))]
     pub(super) algorithms: Option<Vec<String>>,
     /// The claims that may hold scopes, by name or by JSON pointer (`/realm_access/roles`); the first present one
-    /// counts. Default: `[scope, scp]`.
-    pub(super) scope_claims: Option<Vec<String>>,
-    /// How far clocks may differ, in seconds, 60 at most. Default: `30`.
+    /// counts. Or a map with `merge`: then all of them count together. Default: `[scope, scp]`.
+    pub(super) scope_claims: Option<ScopeClaims>,
+    /// How far clocks may differ, in seconds, `0` to `60`. Default: `30`.
     pub(super) leeway_secs: Option<u64>,
     /// How its keys are kept.
     #[serde(default)]
     pub(super) keys: Keys,
 }
 
+/// `authorization_servers[].scope_claims`.
+#[derive(Debug)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(untagged))]
+pub(super) enum ScopeClaims {
+    /// A list: the first present one counts.
+    First(Vec<String>),
+    /// A map: all of them count.
+    Merged(MergedClaims),
+}
+
+/// `authorization_servers[].scope_claims`, as a map.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(super) struct MergedClaims {
+    /// The claims whose scopes count together, those of each that is present.
+    pub(super) merge: Vec<String>,
+}
+
 /// `authorization_servers[].keys`.
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Keys {
-    /// How long keys are used while refreshing them fails, in seconds. Default: `86400`.
+    /// How long keys are used while refreshing them fails, in seconds, `60` to `2592000`. Default: `86400`.
     pub(super) stale_secs_max: Option<u64>,
-    /// The shortest time between two fetches for unknown keys, in seconds. Default: `10`.
+    /// The shortest time between two fetches for unknown keys, in seconds, `1` to `3600`. Default: `10`.
     pub(super) cooldown_secs: Option<u64>,
 }
 
 /// One of `routes`: an MCP endpoint.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Route {
     /// The word for this route in logs, metrics, metadata (`resource_name`) and `{route}`: letters, digits, `-`, `_`
-    /// and `.`, 64 at most.
+    /// and `.`, 64 at most; not `none`.
+    #[cfg_attr(test, schemars(extend("pattern" = "^[A-Za-z0-9_.-]{1,64}$")))]
     pub(super) name: String,
     /// The exact path of the MCP endpoint on `public_url`.
+    #[cfg_attr(test, schemars(extend("pattern" = "^/")))]
     pub(super) path: String,
+    /// How clients reach this route, in the place of the file's `public_url`: an origin, of the same scheme. Only requests
+    /// to this host find the route, and `hosts` are none of its names; a certificate must be for each such host. Default:
+    /// the file's.
+    pub(super) public_url: Option<String>,
     /// The MCP server: its URL, or a map that begins with `url`.
     pub(super) upstream: Upstream,
     /// How this server speaks to clients. Default: `streamable_http`.
@@ -207,14 +250,18 @@ pub(super) struct Route {
     /// The rules; the first one that matches decides. Default: `[]`, which with `default: deny` permits nothing.
     #[serde(default)]
     pub(super) rules: Vec<Rule>,
+    /// The names of `policies` whose rules follow after this route's own, in this order. Default: `[]`.
+    #[serde(default)]
+    pub(super) policies: Vec<String>,
 }
 
 /// `routes[].limits`.
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RouteLimits {
-    /// Requests that its server works on at a time; those above are answered 503 `overloaded`. Streams that last (GET,
-    /// `subscriptions/listen`) are not counted. Default: no limit but `limits.requests_max`.
+    /// Requests that its server works on at a time, `1` to `1000000`; those above are answered 503 `overloaded`. Streams that
+    /// last (GET, `subscriptions/listen`) are not counted. Default: no limit but `limits.requests_max`.
     pub(super) requests_max: Option<u64>,
     /// How often all principals together may ask; more is answered 429 `rate_limited`. Default: no limit.
     pub(super) rate: Option<Rate>,
@@ -224,18 +271,20 @@ pub(super) struct RouteLimits {
 
 /// A rate: so many requests in so long a time. Each message of a batch counts.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Rate {
-    /// How many requests, 1 to 1000000.
+    /// How many requests, `1` to `1000000`.
     pub(super) requests: u64,
-    /// In how long a time, in seconds, 86400 at most. Default: one.
+    /// In how long a time, in seconds, `1` to `86400`. Default: `1`.
     pub(super) per_secs: Option<u64>,
-    /// How many of them may come at once, 1 to `requests`. Default: `requests`.
+    /// How many of them may come at once, `1` to `1000000`, but no more than `requests`. Default: `requests`.
     pub(super) burst: Option<u64>,
 }
 
 /// `routes[].transport`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Transport {
     /// One endpoint for everything (MCP 2025-03-26 and later).
@@ -247,6 +296,7 @@ pub(super) enum Transport {
 
 /// `routes[].mode`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Mode {
     /// Refused.
@@ -258,6 +308,7 @@ pub(super) enum Mode {
 
 /// `routes[].denial`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Denial {
     /// With 403, and with the scopes to ask for where they would help.
@@ -269,6 +320,7 @@ pub(super) enum Denial {
 
 /// `routes[].rules[].mode`.
 #[derive(Debug, Clone, Copy, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(super) enum RuleMode {
     /// Refused, on a route that only reports too.
@@ -277,6 +329,7 @@ pub(super) enum RuleMode {
 
 /// `routes[].visibility`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Visibility {
     /// What the caller may use now or after a step-up.
@@ -290,6 +343,7 @@ pub(super) enum Visibility {
 
 /// `routes[].default`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Otherwise {
     /// Refused.
@@ -299,9 +353,10 @@ pub(super) enum Otherwise {
     Allow,
 }
 
-/// One of `routes[].rules`: exactly one of `tools`, `prompts`, `resources`, `methods`, and exactly one of `scopes`,
-/// `any_scope`, `allow`, `deny`.
+/// One of `routes[].rules`, or of the rules of a policy: exactly one of `tools`, `prompts`, `resources`, `methods`, and exactly
+/// one of `scopes`, `any_scope`, `allow`, `deny`.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(extend("allOf" = of_a_rule())))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Rule {
     /// Tools by name; `*` stands for any run of characters.
@@ -322,12 +377,17 @@ pub(super) struct Rule {
     pub(super) deny: Option<bool>,
     /// How often each principal may ask for what this rule permits, all of it together. Default: no limit.
     pub(super) rate_per_principal: Option<Rate>,
+    /// What people whom this rule refuses are told before the standard words, 500 visible characters at most: whom to ask, for
+    /// example. Everybody with a token may read it. Not beside `allow`. Default: the standard words alone.
+    #[cfg_attr(test, schemars(length(min = 1, max = 500)))]
+    pub(super) message: Option<String>,
     /// `enforce`: what this rule refuses is refused with `mode: report` too. Default: the route's `mode`.
     pub(super) mode: Option<RuleMode>,
 }
 
 /// `routes[].upstream`.
 #[derive(Debug)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(untagged))]
 pub(super) enum Upstream {
     /// A URL.
     Url(String),
@@ -337,6 +397,7 @@ pub(super) enum Upstream {
 
 /// `routes[].upstream`, as a map.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct UpstreamMap {
     /// The URL of the MCP server, `http://` or `https://`.
@@ -354,6 +415,7 @@ pub(super) struct UpstreamMap {
 
 /// `routes[].upstream.tls`.
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct UpstreamTls {
     /// A PEM file with the certificates to trust. Default: the system's.
@@ -368,16 +430,19 @@ pub(super) struct UpstreamTls {
 
 /// `routes[].upstream.timeouts`.
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct UpstreamTimeouts {
-    /// Until connected, in seconds. Default: `timeouts.connect_secs`.
+    /// Until connected, in seconds, `1` to `60`. Default: `timeouts.connect_secs`.
     pub(super) connect_secs: Option<u64>,
-    /// Until the head of the answer, and from there to the end of one that is read whole, in seconds. Default: `timeouts.answer_secs`.
+    /// Until the head of the answer, and from there to the end of one that is read whole, in seconds, `1` to `86400`. Default:
+    /// `timeouts.answer_secs`.
     pub(super) answer_secs: Option<u64>,
 }
 
 /// `routes[].upstream.identity`.
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Identity {
     /// Request headers and the claim that each carries, by name or by JSON pointer. Default: `{}`.
@@ -387,6 +452,7 @@ pub(super) struct Identity {
 
 /// `sessions`.
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Sessions {
     /// The keys of the seal; the first one seals, all of them open. Replicas share them. Default: `[]`, one that is made
@@ -397,6 +463,7 @@ pub(super) struct Sessions {
 
 /// Where a secret is. A secret itself never stands in the file.
 #[derive(Debug)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(deny_unknown_fields, extend("oneOf" = one_of(&["file", "env"]))))]
 pub(super) struct SecretSource {
     /// A file that holds nothing else. For a session key: 32 random bytes, or 64 hexadecimal digits, or 32 bytes in
     /// base64; white space at the end of the two text forms is ignored. `openssl rand -hex 32` writes one. For a header:
@@ -408,64 +475,71 @@ pub(super) struct SecretSource {
 
 /// `limits`.
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Limits {
-    /// The head of a request, in bytes. Default: `32768`.
+    /// The head of a request, in bytes, `8192` to `1048576`. Default: `32768`.
     pub(super) head_bytes_max: Option<u64>,
-    /// The headers of a request. Default: `100`.
+    /// The headers of a request, `16` to `1000`. Default: `100`.
     pub(super) headers_max: Option<u64>,
-    /// The body of a request, in bytes. Default: `4194304`.
+    /// The body of a request, in bytes, `1024` to `1073741824`. Default: `4194304`.
     pub(super) body_bytes_max: Option<u64>,
-    /// All bodies that are being read or sent on, in bytes. Default: `67108864`.
+    /// All bodies that are being read or sent on, in bytes, `1024` to `68719476736`. Default: `67108864`.
     pub(super) bodies_in_flight_bytes_max: Option<u64>,
-    /// How deep the JSON of a message may nest. Default: `64`.
+    /// How deep the JSON of a message may nest, `8` to `128`. Default: `64`.
     pub(super) json_depth_max: Option<u64>,
-    /// The messages of a batch. Default: `50`.
+    /// The messages of a batch, `1` to `1000`. Default: `50`.
     pub(super) batch_messages_max: Option<u64>,
-    /// An access token, in bytes. Default: `8192`.
+    /// An access token, in bytes, `256` to `65536`. Default: `8192`.
     pub(super) token_bytes_max: Option<u64>,
-    /// A JSON answer that must be filtered, and one event of a stream, in bytes. Default: `16777216`.
+    /// A JSON answer that must be filtered, and one event of a stream, in bytes, `1024` to `1073741824`. Default: `16777216`.
     pub(super) answer_bytes_max: Option<u64>,
-    /// Connections of clients. Default: `10000`.
+    /// Connections of clients, `1` to `1000000`. Default: `10000`.
     pub(super) connections_max: Option<u64>,
-    /// Connections from one address; peers in `trusted_proxies` are not counted. Default: `10000`.
+    /// Connections from one address, `1` to `1000000`; peers in `trusted_proxies` are not counted. Default: `10000`.
     pub(super) connections_per_address_max: Option<u64>,
-    /// Requests to MCP endpoints that are under way, but for streams that last (GET, `subscriptions/listen`); those above
-    /// are answered 503 `overloaded`. Default: `10000`.
+    /// Requests to MCP endpoints that are under way, `1` to `1000000`, but for streams that last (GET,
+    /// `subscriptions/listen`); those above are answered 503 `overloaded`. Default: `10000`.
     pub(super) requests_max: Option<u64>,
     /// How often each principal may ask, over all routes; more is answered 429 `rate_limited`. Default: no limit.
     pub(super) rate_per_principal: Option<Rate>,
-    /// Streams that one principal may have open (GET, `subscriptions/listen`), over all routes. Default: `64`.
+    /// Streams that one principal may have open (GET, `subscriptions/listen`), over all routes, `1` to `1000000`. Default: `64`.
     pub(super) streams_per_principal_max: Option<u64>,
-    /// Requests at a time on one HTTP/2 connection. Default: `100`.
+    /// Requests at a time on one HTTP/2 connection, `1` to `10000`. Default: `100`.
     pub(super) h2_streams_max: Option<u64>,
-    /// The cache of verified tokens, in bytes; `0` keeps none. Default: `33554432`.
+    /// The cache of verified tokens, in bytes, `0` to `68719476736`; `0` keeps none. Default: `33554432`.
     pub(super) token_cache_bytes_max: Option<u64>,
 }
 
 /// `timeouts`.
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[expect(clippy::struct_field_names, reason = "the unit ends the name of every key")]
 pub(super) struct Timeouts {
-    /// Until a client has finished the TLS handshake, in seconds. Default: `10`.
+    /// Until a client has finished the TLS handshake, in seconds, `1` to `300`. Default: `10`.
     pub(super) handshake_secs: Option<u64>,
-    /// Until the head of a request is there, also on a connection that says nothing, in seconds. Default: `10`.
+    /// Until the head of a request is there, also on a connection that says nothing, in seconds, `1` to `300`. Default: `10`.
     pub(super) head_secs: Option<u64>,
-    /// Until the body of a request is there, in seconds. Default: `30`.
+    /// A connection on which nothing goes on, after its first request, in seconds, `1` to `3600`. Longer than what stands in front
+    /// keeps its own idle (nginx and many load balancers: 60), or one may be closed with a call on its way. Default: `75`.
+    pub(super) idle_secs: Option<u64>,
+    /// Until the body of a request is there, in seconds, `1` to `3600`. Default: `30`.
     pub(super) body_secs: Option<u64>,
-    /// How long a client may read nothing of what is written to it, in seconds. Default: `30`.
+    /// How long a client may read nothing of what is written to it, in seconds, `1` to `3600`. Default: `30`.
     pub(super) write_stall_secs: Option<u64>,
-    /// Silence on an event stream before a comment is sent to the client, in seconds; `0`: never. Default: `15`.
+    /// Silence on an event stream before a comment is sent to the client, in seconds, `0` to `3600`; `0`: never. Default: `15`.
     pub(super) keep_alive_secs: Option<u64>,
-    /// Until connected to an MCP server, in seconds. Default: `2`.
+    /// Until connected to an MCP server, in seconds, `1` to `60`. Default: `2`.
     pub(super) connect_secs: Option<u64>,
-    /// Until the head of an MCP server's answer, and from there to the end of one that is read whole, in seconds. Default: `60`.
+    /// Until the head of an MCP server's answer, and from there to the end of one that is read whole, in seconds, `1` to
+    /// `86400`. Default: `60`.
     pub(super) answer_secs: Option<u64>,
 }
 
 /// `telemetry`.
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Telemetry {
     /// The collector that spans are sent to. Default: none, and no request leaves a span.
@@ -476,6 +550,7 @@ pub(super) struct Telemetry {
 
 /// `telemetry.otlp`.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Otlp {
     /// The URL of the collector, `http://` or `https://`: with `grpc` without a path, with `http` without `/v1/traces`,
@@ -488,10 +563,10 @@ pub(super) struct Otlp {
     /// Default: `{}`.
     #[serde(default)]
     pub(super) headers: BTreeMap<String, SecretSource>,
-    /// How many of the traces that begin at the gateway are recorded, from 0 to 1; of one that a caller began, its
+    /// How many of the traces that begin at the gateway are recorded, `0` to `1`; of one that a caller began, its
     /// `traceparent` says so. Default: `1`, all of them.
     pub(super) sample_ratio: Option<f64>,
-    /// Until the collector has taken a batch, in seconds. Default: `10`.
+    /// Until the collector has taken a batch, in seconds, `1` to `60`. Default: `10`.
     pub(super) timeout_secs: Option<u64>,
     /// A PEM file with the certificates to trust; for https. Default: the system's.
     pub(super) ca: Option<String>,
@@ -499,6 +574,7 @@ pub(super) struct Otlp {
 
 /// `telemetry.otlp.protocol`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(super) enum OtlpProtocol {
     /// OTLP/gRPC.
@@ -510,17 +586,19 @@ pub(super) enum OtlpProtocol {
 
 /// `drain`.
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Drain {
     /// How long clients are still accepted and answered, and told to come elsewhere next, in seconds: what stands in front
-    /// must have learned by then that this process is not ready. `0` to 300. Default: `5`.
+    /// must have learned by then that this process is not ready. `0` to `300`. Default: `5`.
     pub(super) delay_secs: Option<u64>,
-    /// How long requests and streams may then take to end, in seconds; what still runs is cut. `1` to 3600. Default: `20`.
+    /// How long requests and streams may then take to end, in seconds; what still runs is cut. `1` to `3600`. Default: `20`.
     pub(super) grace_secs: Option<u64>,
 }
 
 /// `audit`.
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Audit {
     /// Where records go. Default: `stdout`.
@@ -535,7 +613,7 @@ pub(super) struct Audit {
     /// What becomes of requests while an output takes no records and `queue_records_max` wait for it. Default: `block`.
     #[serde(default)]
     pub(super) on_stall: OnStall,
-    /// Records that may wait for an output, 16 to 1000000; those of 32 MiB in any case. Default: `4096`.
+    /// Records that may wait for an output, `16` to `1000000`; those of 32 MiB in any case. Default: `4096`.
     pub(super) queue_records_max: Option<u64>,
     /// The key of the digest of arguments, in the forms of a session key. With the same one the digests of replicas, and
     /// those of before a restart, agree. Default: one that is made at start.
@@ -544,6 +622,7 @@ pub(super) struct Audit {
 
 /// `audit.sink`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(super) enum AuditSink {
     /// Standard output.
@@ -557,6 +636,7 @@ pub(super) enum AuditSink {
 
 /// `audit.on_stall`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(super) enum OnStall {
     /// They wait, and are refused after five seconds.
@@ -564,93 +644,4 @@ pub(super) enum OnStall {
     Block,
     /// They go on without a record, which is counted.
     Drop,
-}
-
-// A text or a map: written by hand, since serde's untagged enums forget where in the map the fault is.
-
-impl<'de> Deserialize<'de> for Tls {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextOrMap;
-        impl<'de> Visitor<'de> for TextOrMap {
-            type Value = Tls;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("the word `external` or a map with certificate and private_key")
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Tls, E> {
-                if text == "external" {
-                    Ok(Tls::External)
-                } else {
-                    Err(E::invalid_value(de::Unexpected::Str(text), &self))
-                }
-            }
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Tls, A::Error> {
-                TlsFiles::deserialize(MapAccessDeserializer::new(map)).map(Tls::Files)
-            }
-        }
-        deserializer.deserialize_any(TextOrMap)
-    }
-}
-
-impl<'de> Deserialize<'de> for Include {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextOrList;
-        impl<'de> Visitor<'de> for TextOrList {
-            type Value = Include;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("the name of a folder, or a list of names of folders and files")
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Include, E> {
-                Ok(Include::One(text.to_owned()))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Include, A::Error> {
-                Vec::deserialize(SeqAccessDeserializer::new(list)).map(Include::List)
-            }
-        }
-        deserializer.deserialize_any(TextOrList)
-    }
-}
-
-impl<'de> Deserialize<'de> for Upstream {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextOrMap;
-        impl<'de> Visitor<'de> for TextOrMap {
-            type Value = Upstream;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("the URL of the MCP server, or a map with url")
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Upstream, E> {
-                Ok(Upstream::Url(text.to_owned()))
-            }
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Upstream, A::Error> {
-                UpstreamMap::deserialize(MapAccessDeserializer::new(map)).map(|map| Upstream::Map(Box::new(map)))
-            }
-        }
-        deserializer.deserialize_any(TextOrMap)
-    }
-}
-
-impl<'de> Deserialize<'de> for SecretSource {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Written {
-            file: Option<String>,
-            env: Option<String>,
-        }
-        struct NeverInline;
-        impl<'de> Visitor<'de> for NeverInline {
-            type Value = SecretSource;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(
-                    "a map that says where the secret is: {file: session.key} or {env: SESSION_KEY}; the secret itself \
-                     never stands in the file",
-                )
-            }
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SecretSource, A::Error> {
-                Written::deserialize(MapAccessDeserializer::new(map))
-                    .map(|Written { file, env }| SecretSource { file, env })
-            }
-        }
-        deserializer.deserialize_any(NeverInline)
-    }
 }

@@ -8,9 +8,11 @@ use http::HeaderName;
 use http::uri::{Authority, PathAndQuery, Uri};
 
 use super::checks::Checks;
+use super::endpoints::Taken;
 use super::error::{closest, one_of, shown};
 use super::place::KeyPath;
-use super::{limits, raw, rules, transport};
+use super::policies::{Policies, Ruled};
+use super::{endpoints, limits, raw, transport};
 use crate::gateway::settings::{RouteLimits, RouteSettings, Timeouts, UpstreamSettings, UpstreamTls};
 use crate::gateway::tls;
 use crate::oauth::ids::{Audience, Issuer, PublicOrigin, ResourceUri};
@@ -28,6 +30,8 @@ pub(super) const ANSWER_SECS_MAX: u64 = 86_400;
 pub(super) struct Common<'a> {
     /// `None` when it could not be read, which is reported.
     pub(super) public_url: Option<&'a PublicOrigin>,
+    /// Further names of that one.
+    pub(super) hosts: &'a [String],
     pub(super) issuers: &'a [IssuerSettings],
     pub(super) hierarchy: Arc<ScopeHierarchy>,
     pub(super) timeouts: Timeouts,
@@ -39,77 +43,40 @@ pub(super) struct Common<'a> {
 pub(super) type Written<'a> = (KeyPath, &'a raw::Route);
 
 /// Those that could be read; what is wrong with the others is reported.
-pub(super) fn routes(written: &[Written<'_>], common: &Common<'_>, checks: &mut Checks<'_>) -> Vec<RouteSettings> {
+pub(super) fn routes(
+    written: &[Written<'_>],
+    common: &Common<'_>,
+    policies: &mut Policies,
+    checks: &mut Checks<'_>,
+) -> Vec<RouteSettings> {
     if written.is_empty() {
         let list = KeyPath::default().key("routes");
         checks.refuse(&list, "there is no route", "at least one, with name, path and upstream");
     }
     let mut routes: Vec<RouteSettings> = Vec::new();
-    let mut resources: Vec<(ResourceUri, KeyPath)> = Vec::new();
-    for (index, (path, route)) in written.iter().enumerate() {
-        let earlier = written.get(..index).unwrap_or_default();
-        let same_name = earlier.iter().find(|(_, earlier)| earlier.name == route.name);
-        let same_path = earlier.iter().find(|(_, earlier)| earlier.path == route.path);
-        for (key, value, same) in [("name", &route.name, same_name), ("path", &route.path, same_path)] {
-            if let Some((first, _)) = same {
-                let line = checks.line(&first.key(key), path);
-                let found = format!("{} is the {key} of an earlier route ({line})", shown(value));
-                checks.refuse(&path.key(key), found, format!("a {key} that no other route has"));
-            }
-        }
-        let resource = resource(route, path, common, checks);
-        if let (Some(resource), None) = (&resource, same_path) {
-            let at = path.key(if route.resource.is_some() { "resource" } else { "path" });
-            if let Some((_, first)) = resources.iter().find(|(other, _)| other == resource) {
-                // A token for one of the two would open the other.
-                let found = format!(
-                    "{} is the resource of an earlier route too ({})",
-                    shown(resource.as_str()),
-                    checks.line(first, path)
-                );
-                checks.refuse(
-                    &at,
-                    found,
-                    "a resource of its own for each route; without `resource` it is public_url and path",
-                );
-            }
-            resources.push((resource.clone(), at));
-        }
-        routes.extend(self::route(route, path, resource, common, checks));
-    }
-    transport::shared_paths(written, checks);
+    let mut taken = Taken::default();
     for (path, route) in written {
-        foreign_audiences(route, path, &resources, checks);
+        let public_url = endpoints::public_url(route, path, common, checks);
+        let at = endpoints::At { route, path, public_url: public_url.as_ref() };
+        let resource = resource(route, path, public_url.as_ref(), checks);
+        taken.name(&at, checks);
+        taken.paths(&at, checks);
+        taken.resource(&at, resource.as_ref(), checks);
+        let address = public_url.zip(resource);
+        routes.extend(self::route(route, path, address, common, policies, checks));
+    }
+    for (path, route) in written {
+        taken.foreign_audiences(route, path, checks);
     }
     routes
-}
-
-/// Refuses the resource of another route among `audiences`: a token for that route would open this one.
-fn foreign_audiences(
-    route: &raw::Route,
-    path: &KeyPath,
-    resources: &[(ResourceUri, KeyPath)],
-    checks: &mut Checks<'_>,
-) {
-    let own = [path.key("resource"), path.key("path")];
-    for (place, audience) in route.audiences.iter().enumerate() {
-        let named = |resource: &ResourceUri| {
-            resource.as_str().trim_end_matches('/') == audience.strip_suffix('/').unwrap_or(audience)
-        };
-        if let Some((_, theirs)) = resources.iter().find(|(resource, at)| named(resource) && !own.contains(at)) {
-            let line = checks.line(theirs, path);
-            let found = format!("{} is the resource of another route ({line})", shown(audience));
-            let expected = "an audience that no other route's tokens have; tokens for that route would open this one";
-            checks.refuse(&path.key("audiences").index(place), found, expected);
-        }
-    }
 }
 
 fn route(
     route: &raw::Route,
     path: &KeyPath,
-    resource: Option<ResourceUri>,
+    address: Option<(PublicOrigin, ResourceUri)>,
     common: &Common<'_>,
+    policies: &mut Policies,
     checks: &mut Checks<'_>,
 ) -> Option<RouteSettings> {
     let name = checks.value(&path.key("name"), &route.name, route_name(&route.name));
@@ -122,17 +89,15 @@ fn route(
     let challenge = route.challenge_scopes.as_deref().map(|list| scopes(list, &path.key("challenge_scopes"), checks));
     let supported = route.scopes_supported.as_deref().map(|list| scopes(list, &path.key("scopes_supported"), checks));
     let allowed_origins = checks.list(&path.key("allowed_origins"), &route.allowed_origins, browser_origin);
-    let rules = rules::rules(&route.rules, &path.key("rules"), checks);
+    let ruled = policies.of_route(route, path, checks);
     hiding(route, path, checks);
-    let limits = RouteLimits {
-        rules: rules::rates(&route.rules, &path.key("rules"), checks),
-        ..limits::of_route(&route.limits, &path.key("limits"), checks)
-    };
-    let (name, required_scopes) = (name?, required_scopes?);
+    let limits = limits::of_route(&route.limits, &path.key("limits"), checks);
+    let (name, required_scopes, Ruled { rules, rates }) = (name?, required_scopes?, ruled?);
+    let limits = RouteLimits { rules: rates, ..limits };
     let policy = Policy::new(PolicySettings {
         route: Arc::clone(&name),
         required_scopes: required_scopes.clone(),
-        rules: rules?,
+        rules,
         default: match route.default {
             raw::Otherwise::Deny => Otherwise::Deny,
             raw::Otherwise::Allow => Otherwise::Allow,
@@ -149,12 +114,14 @@ fn route(
         hides: route.denial == raw::Denial::Hide,
         hierarchy: Arc::clone(&common.hierarchy),
     });
+    let (public_url, resource) = address?;
     Some(RouteSettings {
         name,
+        public_url,
         path: endpoint?,
         transport: transport?,
         upstream: upstream?,
-        resource: resource?,
+        resource,
         audiences: audiences?,
         issuers: issuers?,
         challenge_scopes: challenge.unwrap_or(Some(required_scopes))?,
@@ -181,12 +148,23 @@ fn hiding(route: &raw::Route, path: &KeyPath, checks: &mut Checks<'_>) {
             checks.refuse(&path.key("denial"), found, expected);
         }
     }
+    for (index, rule) in route.rules.iter().enumerate() {
+        if rule.message.is_some() && rule.methods.is_none() {
+            // Those of a policy may be there for another route.
+            let at = path.key("rules").index(index).key("message");
+            let found = "`denial: hide` answers as if there were nothing, and never with these words";
+            checks.refuse_key(&at, found, "no `message`, or `denial: challenge`");
+        }
+    }
 }
 
-fn route_name(text: &str) -> Result<Arc<str>, &'static str> {
+pub(super) fn route_name(text: &str) -> Result<Arc<str>, &'static str> {
     let is_word = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     if text.is_empty() || text.len() > 64 || !is_word {
         return Err("1 to 64 letters, digits, `-`, `_` and `.`");
+    }
+    if text == "none" {
+        return Err("another word: metrics say `none` of requests that reach no route");
     }
     Ok(text.into())
 }
@@ -209,8 +187,13 @@ pub(super) fn endpoint_path(text: &str) -> Result<Arc<str>, &'static str> {
     Ok(text.into())
 }
 
-fn resource(route: &raw::Route, path: &KeyPath, common: &Common<'_>, checks: &mut Checks<'_>) -> Option<ResourceUri> {
-    let origin = common.public_url?;
+fn resource(
+    route: &raw::Route,
+    path: &KeyPath,
+    public_url: Option<&PublicOrigin>,
+    checks: &mut Checks<'_>,
+) -> Option<ResourceUri> {
+    let origin = public_url?;
     let endpoint = endpoint_path(&route.path).ok()?;
     let Some(text) = &route.resource else {
         // The bare origin, whose identifier has no slash.
@@ -305,16 +288,7 @@ fn upstream(
     let map = match upstream {
         raw::Upstream::Map(map) => map,
         raw::Upstream::Url(text) => {
-            let url = checks.value(path, text, upstream_url(text, common.listen))?;
-            return Some(UpstreamSettings {
-                https: url.https,
-                authority: url.authority,
-                path: url.path,
-                tls: UpstreamTls::default(),
-                identity: Vec::new(),
-                connect_timeout: common.timeouts.connect,
-                answer_timeout: common.timeouts.answer,
-            });
+            return checks.value(path, text, plain_upstream(text, &common.timeouts, common.listen));
         }
     };
     let url = checks.value(&path.key("url"), &map.url, upstream_url(&map.url, common.listen));
@@ -336,6 +310,24 @@ fn upstream(
     }
     let UpstreamUrl { https, authority, path } = url;
     Some(UpstreamSettings { https, authority, path, tls, identity: identity?, connect_timeout, answer_timeout })
+}
+
+/// An upstream that is its URL alone.
+pub(super) fn plain_upstream(
+    url: &str,
+    timeouts: &Timeouts,
+    listen: Option<SocketAddr>,
+) -> Result<UpstreamSettings, &'static str> {
+    let UpstreamUrl { https, authority, path } = upstream_url(url, listen)?;
+    Ok(UpstreamSettings {
+        https,
+        authority,
+        path,
+        tls: UpstreamTls::default(),
+        identity: Vec::new(),
+        connect_timeout: timeouts.connect,
+        answer_timeout: timeouts.answer,
+    })
 }
 
 struct UpstreamUrl {

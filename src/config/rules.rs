@@ -1,10 +1,12 @@
-//! `routes[].rules`: what each rule is about and what it demands. A rule that says two things, or nothing, or that can
-//! never decide, is refused: its writer believes in a protection that is not there.
+//! `routes[].rules` and the rules of `policies`: what each rule is about and what it demands. A rule that says two things, or
+//! nothing, or that can never decide, is refused: its writer believes in a protection that is not there.
+
+use std::sync::Arc;
 
 use super::checks::Checks;
 use super::error::{one_of, shown};
 use super::place::KeyPath;
-use super::{limits, raw};
+use super::{limits, raw, yaml};
 use crate::gateway::settings::Rate;
 use crate::policy::pattern::{Dialect, Pattern};
 use crate::policy::rule::{Effect, Rule, ScopeTemplate, Target};
@@ -37,26 +39,67 @@ const DECIDED_ELSEWHERE: [(&str, &str); 19] = [
 /// Every pattern is compared with every earlier one.
 const PATTERNS_MAX: usize = 4096;
 
+const TOO_MANY: &str = "at most 4096 in the rules of one route, those of its policies among them; use patterns";
+
 const TARGETS: [&str; 4] = ["tools", "prompts", "resources", "methods"];
 const EFFECTS: [&str; 4] = ["scopes", "any_scope", "allow", "deny"];
 
-/// All of them, in order; `None` when one is refused, which is reported.
-pub(super) fn rules(written: &[raw::Rule], list: &KeyPath, checks: &mut Checks<'_>) -> Option<Vec<Rule>> {
+/// The longest message for people, in characters.
+const MESSAGE_MAX: usize = 500;
+
+/// All of them, in order, none of which an `earlier` one covers, and to which they are added; `None` when one is refused, which is
+/// reported. They are those of the policy of this name, or a route's own.
+pub(super) fn rules(
+    written: &[raw::Rule],
+    list: &KeyPath,
+    policy: Option<&Arc<str>>,
+    earlier: &mut Earlier,
+    checks: &mut Checks<'_>,
+) -> Option<Vec<Rule>> {
     let mut rules = Some(Vec::new());
-    let mut earlier = Earlier::default();
+    let file: Arc<str> = checks.file_name(list).into();
     for (index, rule) in written.iter().enumerate() {
         let path = list.index(index);
-        let target = target(rule, &path, &mut earlier, checks);
+        let target = target(rule, &path, earlier, checks);
         let effect = effect(rule, &path, checks);
+        let message = message(rule, &path.key("message"), checks);
         match (target.zip(effect), &mut rules) {
-            (Some((target, effect)), Some(rules)) => {
-                rules.push(Rule { target, effect, enforced: rule.mode.is_some(), line: checks.line_number(&path) });
-            }
+            (Some((target, effect)), Some(rules)) => rules.push(Rule {
+                target,
+                effect,
+                message,
+                enforced: rule.mode.is_some(),
+                line: checks.line_number(&path),
+                file: Arc::clone(&file),
+                policy: policy.map(|policy| (Arc::clone(policy), index)),
+            }),
             (Some(_), None) => {}
             (None, _) => rules = None,
         }
     }
     rules
+}
+
+/// What people are told; `None`, too, where it is refused, which is reported.
+fn message(rule: &raw::Rule, path: &KeyPath, checks: &mut Checks<'_>) -> Option<Arc<str>> {
+    let text = rule.message.as_ref()?;
+    if rule.allow == Some(true) {
+        checks.refuse_key(
+            path,
+            "this rule refuses nobody, so nobody would read it",
+            "no `message` beside `allow: true`",
+        );
+        return None;
+    }
+    let visible = !text.chars().any(yaml::is_hidden) && !text.contains(['\t', '\n']);
+    let length = text.chars().count();
+    // It goes to terminals, and to models that read it: what is hidden there is read by one of the two.
+    let read = if visible && text.trim() == text && (1..=MESSAGE_MAX).contains(&length) {
+        Ok(Arc::from(text.as_str()))
+    } else {
+        Err("one line of 1 to 500 characters that can be seen, without white space around it")
+    };
+    checks.value(path, text, read)
 }
 
 /// The rate of each rule, in order. One that permits nothing has none: its writer believes that it permits.
@@ -74,7 +117,7 @@ pub(super) fn rates(written: &[raw::Rule], list: &KeyPath, checks: &mut Checks<'
 
 /// The patterns of earlier rules and where they stand, by kind.
 #[derive(Default)]
-struct Earlier {
+pub(super) struct Earlier {
     tools: Vec<(Pattern, KeyPath)>,
     prompts: Vec<(Pattern, KeyPath)>,
     resources: Vec<(Pattern, KeyPath)>,
@@ -84,6 +127,48 @@ struct Earlier {
 impl Earlier {
     fn count(&self) -> usize {
         self.tools.len() + self.prompts.len() + self.resources.len() + self.methods.len()
+    }
+
+    /// Adds those of a policy that a route takes in, at `at`: there is reported what of it can never decide on this route, since
+    /// in the policy itself nothing is wrong.
+    pub(super) fn follow(&mut self, policy: &Self, at: &KeyPath, checks: &mut Checks<'_>) {
+        if self.count().saturating_add(policy.count()) > PATTERNS_MAX {
+            checks.refuse(at, "with these rules the route has too many names and patterns", TOO_MANY);
+            return;
+        }
+        for (ours, theirs) in [
+            (&mut self.tools, &policy.tools),
+            (&mut self.prompts, &policy.prompts),
+            (&mut self.resources, &policy.resources),
+        ] {
+            meet(ours, theirs, Pattern::covers, at, checks);
+            ours.extend(theirs.iter().cloned());
+        }
+        meet(&self.methods, &policy.methods, |method, other| method == other, at, checks);
+        self.methods.extend(policy.methods.iter().cloned());
+    }
+}
+
+/// Reports what of a policy an earlier rule of the route covers, at the place where the route takes it in.
+fn meet<T>(
+    earlier: &[(T, KeyPath)],
+    policy: &[(T, KeyPath)],
+    covers: impl Fn(&T, &T) -> bool,
+    at: &KeyPath,
+    checks: &mut Checks<'_>,
+) {
+    for (pattern, place) in policy {
+        let Some((_, other)) = earlier.iter().find(|(other, _)| covers(other, pattern)) else { continue };
+        let found = format!(
+            "{} of this policy ({}) is covered by the earlier pattern {} ({}): on this route it can never decide",
+            checks.shown(place),
+            checks.line(place, at),
+            checks.shown(other),
+            checks.line(other, at)
+        );
+        let expected = "a policy that no earlier rule of this route covers; make that one narrower, change the order of \
+                        `policies`, or leave this one out";
+        checks.refuse(at, found, expected);
     }
 }
 
@@ -102,8 +187,7 @@ fn target(rule: &raw::Rule, path: &KeyPath, earlier: &mut Earlier, checks: &mut 
         return None;
     }
     if list.len().saturating_add(earlier.count()) > PATTERNS_MAX {
-        let found = "these are too many names and patterns";
-        checks.refuse(&at, found, format!("at most {PATTERNS_MAX} in the rules of one route; use patterns"));
+        checks.refuse(&at, "these are too many names and patterns", TOO_MANY);
         return None;
     }
     match *key {

@@ -10,7 +10,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
-use crate::gateway::secret::{SecretKey, read_secret};
+use crate::gateway::secret::{SecretKey, read_secret, read_secret_stdin};
 
 /// No key that we read is longer, in any of its forms.
 const FILE_BYTES_MAX: usize = 1024;
@@ -49,6 +49,32 @@ pub(super) fn header_from_file(path: &Path) -> Result<HeaderValue, String> {
 /// The value of a header from the environment variable `name`.
 pub(super) fn header_from_env(name: &str) -> Result<HeaderValue, String> {
     header(&Zeroizing::new(variable(name)?.into_encoded_bytes()))
+}
+
+/// Where a command is told to find a secret.
+#[derive(Debug, Clone, Copy)]
+pub enum SecretFrom<'a> {
+    /// Standard input.
+    Stdin,
+    /// This file.
+    File(&'a Path),
+    /// This environment variable.
+    Env(&'a str),
+}
+
+/// The value of a header that begins with `prefix`, and then is secret. The error says what is wrong without the value.
+pub fn secret_header(prefix: &str, from: SecretFrom<'_>) -> Result<HeaderValue, String> {
+    let bytes = match from {
+        SecretFrom::Stdin => read_secret_stdin(HEADER_BYTES_MAX + 1),
+        SecretFrom::File(path) => read_secret(path, HEADER_BYTES_MAX + 1),
+        SecretFrom::Env(name) => Ok(Zeroizing::new(variable(name)?.into_encoded_bytes())),
+    };
+    let bytes = bytes.map_err(|error| format!("cannot be read ({error})"))?;
+    let mut value = Zeroizing::new(Vec::with_capacity(prefix.len() + bytes.len()));
+    value.extend_from_slice(prefix.as_bytes());
+    value.extend_from_slice(bytes.trim_ascii());
+    // Else a prefix by itself would be a value.
+    if value.len() == prefix.len() { Err("holds nothing".to_owned()) } else { header(&value) }
 }
 
 fn header(bytes: &[u8]) -> Result<HeaderValue, String> {

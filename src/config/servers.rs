@@ -45,7 +45,7 @@ fn authorization_server(
         let found = format!("{} is not a key set that can be used: {reason}", shown(&file.display().to_string()));
         checks.refuse(&path.key("jwks_file"), found, "a JWK Set (RFC 7517) with a public key for `algorithms`");
     }
-    let scope_claims = scope_claims(server.scope_claims.as_deref(), &path.key("scope_claims"), checks);
+    let scope_claims = scope_claims(server.scope_claims.as_ref(), &path.key("scope_claims"), checks);
     let leeway_secs = checks.number(&path.key("leeway_secs"), server.leeway_secs, 0..=60).unwrap_or(30);
     let at = path.key("keys");
     // A month without one refresh is no outage; and without a cool-down a flood of unknown keys is one of fetches.
@@ -56,6 +56,7 @@ fn authorization_server(
         keys: keys?,
         algorithms: algorithms?,
         scope_claims: scope_claims?,
+        scope_claims_merged: matches!(server.scope_claims, Some(raw::ScopeClaims::Merged(_))),
         leeway_secs,
         keys_stale_secs_max: stale.unwrap_or(86_400),
         keys_cooldown_secs: cooldown.unwrap_or(10),
@@ -103,12 +104,16 @@ fn algorithms(written: Option<&[String]>, path: &KeyPath, checks: &mut Checks<'_
     })
 }
 
-fn scope_claims(written: Option<&[String]>, path: &KeyPath, checks: &mut Checks<'_>) -> Option<Vec<ClaimPath>> {
+fn scope_claims(written: Option<&raw::ScopeClaims>, path: &KeyPath, checks: &mut Checks<'_>) -> Option<Vec<ClaimPath>> {
     let default = ["scope".to_owned(), "scp".to_owned()];
-    let names = written.unwrap_or(&default);
+    let (names, path): (&[String], _) = match written {
+        None => (&default, path.clone()),
+        Some(raw::ScopeClaims::First(names)) => (names, path.clone()),
+        Some(raw::ScopeClaims::Merged(map)) => (&map.merge, path.key("merge")),
+    };
     if names.is_empty() {
-        checks.refuse(path, "no claim can hold scopes", "at least one, or no `scope_claims` for [scope, scp]");
+        checks.refuse(&path, "no claim can hold scopes", "at least one, or no `scope_claims` for [scope, scp]");
         return None;
     }
-    checks.list(path, names, ClaimPath::parse)
+    checks.list(&path, names, ClaimPath::parse)
 }

@@ -1,36 +1,13 @@
-//! `routes[].transport` and `message_path`: how a server speaks to clients, and at which paths. No two endpoints have one
-//! path.
+//! `routes[].transport` and `message_path`: how a server speaks to clients, and at which paths.
 
 use super::checks::Checks;
-use super::error::shown;
 use super::place::KeyPath;
 use super::raw;
-use super::routes::{Written, endpoint_path};
+use super::routes::endpoint_path;
 use crate::gateway::settings::Transport;
 
-/// Refuses a message path that is another endpoint's, too: which of the two a request is for must not be a guess.
-pub(super) fn shared_paths(written: &[Written<'_>], checks: &mut Checks<'_>) {
-    let mut earlier: Vec<(String, KeyPath, &'static str)> = Vec::new();
-    for (at, route) in written {
-        let mut own = vec![(route.path.clone(), at.key("path"), PATH)];
-        if route.transport == raw::Transport::HttpSse {
-            let key = if route.message_path.is_some() { "message_path" } else { "transport" };
-            own.push((message_path(route), at.key(key), MESSAGE_PATH));
-        }
-        for (text, place, what) in own {
-            let taken = earlier.iter().find(|(other, _, other_is)| *other == text && (*other_is, what) != (PATH, PATH));
-            if let Some((_, first, other_is)) = taken {
-                let line = checks.line(first, at);
-                let found = format!("{} is the {what} here and the {other_is} in {line}", shown(&text));
-                checks.refuse(&place, found, "a `path` and a `message_path` that nothing else has");
-            }
-            earlier.push((text, place, what));
-        }
-    }
-}
-
 /// Where the clients of a route with `http_sse` post to.
-fn message_path(route: &raw::Route) -> String {
+pub(super) fn message_path(route: &raw::Route) -> String {
     let default = || format!("{}/message", route.path.trim_end_matches('/'));
     route.message_path.clone().unwrap_or_else(default)
 }
@@ -58,5 +35,4 @@ pub(super) fn transport(route: &raw::Route, path: &KeyPath, checks: &mut Checks<
     }
 }
 
-const PATH: &str = "path";
 const MESSAGE_PATH: &str = "message_path";

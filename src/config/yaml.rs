@@ -20,6 +20,11 @@ pub(super) fn read_included(text: &str) -> Result<(Included, Node), Vec<Problem>
     read_as(text, "`routes:` with the routes of this file, or no such file")
 }
 
+/// The same for a table of expectations.
+pub(super) fn read_expectations<T: DeserializeOwned>(text: &str) -> Result<(T, Node), Vec<Problem>> {
+    read_as(text, "`cases:` with what is expected; config/minimal.test.yaml is a table to start from")
+}
+
 fn read_as<T: DeserializeOwned>(text: &str, needed: &str) -> Result<(T, Node), Vec<Problem>> {
     // Some editors begin every file with a byte order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -37,7 +42,7 @@ fn read_without_mark<T: DeserializeOwned>(text: &str, needed: &str) -> Result<(T
     let tree = place::read(text, needed)?;
     let value: Value = serde_yaml::from_str(text).map_err(|error| vec![syntax(&error)])?;
     let mut problems = Vec::new();
-    compare(&tree, &value, &KeyPath::default(), &mut problems);
+    compare(&tree, &value, &KeyPath::default, &mut problems);
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -55,11 +60,6 @@ fn read_without_mark<T: DeserializeOwned>(text: &str, needed: &str) -> Result<(T
 /// ("Trojan Source", CVE-2021-42574), and a `deny` for a name that holds one denies nothing. A CR by itself is among them: it
 /// ends a line for YAML, and for few editors.
 fn hidden(text: &str) -> Vec<Problem> {
-    let is_hidden = |letter: char| {
-        (letter.is_control() && letter != '\t')
-            || matches!(letter, '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}'
-                | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{E0000}'..='\u{E0FFF}')
-    };
     let lines = (1..).zip(text.split('\n'));
     let letters =
         lines.flat_map(|(line, text)| (1..).zip(text.chars()).map(move |(column, letter)| (line, column, letter)));
@@ -73,9 +73,16 @@ fn hidden(text: &str) -> Vec<Problem> {
     hidden.map(problem).collect()
 }
 
+/// Whether nobody sees this letter; a tab is not among them.
+pub(super) fn is_hidden(letter: char) -> bool {
+    (letter.is_control() && letter != '\t')
+        || matches!(letter, '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}'
+            | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{E0000}'..='\u{E0FFF}')
+}
+
 /// Refuses what the two readers of YAML take for different things. One knows the places and refuses duplicates and aliases,
 /// the other says what the file means: where they part, somebody reviewed another file than the one in force.
-fn compare(node: &Node, value: &Value, path: &KeyPath, problems: &mut Vec<Problem>) {
+fn compare(node: &Node, value: &Value, path: &dyn Fn() -> KeyPath, problems: &mut Vec<Problem>) {
     let agree = match (&node.shape, value) {
         (Shape::Scalar(text, plain), value) => match (Scalar::of(text, *plain), value) {
             (Scalar::Text, Value::String(read)) => read == text,
@@ -91,26 +98,28 @@ fn compare(node: &Node, value: &Value, path: &KeyPath, problems: &mut Vec<Proble
         },
         (Shape::List(nodes), Value::Sequence(values)) if nodes.len() == values.len() => {
             for (place, (node, value)) in nodes.iter().zip(values).enumerate() {
-                compare(node, value, &path.index(place), problems);
+                compare(node, value, &|| path().index(place), problems);
             }
             true
         }
         (Shape::Map(nodes), Value::Mapping(values)) if nodes.len() == values.len() => {
-            nodes.iter().all(|(key, node)| {
-                let value = values.get(key.as_str());
-                value.inspect(|value| compare(node, value, &path.key(key), problems)).is_some()
+            // Both have the order of the file.
+            nodes.iter().zip(values).all(|((key, node), (name, value))| {
+                compare(node, value, &|| path().key(key), problems);
+                name.as_str() == Some(key)
             })
         }
         (_, _) => false,
     };
     if !agree {
+        let path = path();
         let found = if path.may_be_secret() {
             "readers of YAML differ about what this is".to_owned()
         } else {
             format!("readers of YAML differ about what {} is", node.describe(&KeyPath::default()))
         };
         let expected = "quotes around it where a text is meant, else decimal digits without a leading zero";
-        problems.push(Problem::at(node.place(&KeyPath::default()), path.clone(), found, expected));
+        problems.push(Problem::at(node.place(&KeyPath::default()), path, found, expected));
     }
 }
 
@@ -170,7 +179,11 @@ fn unknown_key(tree: &Node, path: KeyPath, message: &str) -> Problem {
     let meant =
         closest(key, words.iter().copied()).map_or(String::new(), |word| format!("; did you mean {}?", shown(word)));
     let found = format!("unknown key {}{meant}", shown(key));
-    Problem::at(place, path, found, format!("one of the keys {}", one_of(words)))
+    let expected = match words.as_slice() {
+        ["routes"] => "`routes` alone; everything else stands in the file that includes this one".to_owned(),
+        words => format!("one of the keys {}", one_of(words.iter().copied())),
+    };
+    Problem::at(place, path, found, expected)
 }
 
 /// The words in backquotes after `expected`.
@@ -203,6 +216,8 @@ fn example(key: &str) -> String {
         "name" => "`name: github`, the word for this route in logs, metrics and metadata".to_owned(),
         "path" => "`path: /github/mcp`, the path of the MCP endpoint on public_url".to_owned(),
         "upstream" => "`upstream: http://127.0.0.1:3000/mcp`, the URL of the MCP server".to_owned(),
+        "expect" => "`expect: allow`, or a reason word such as `expect: insufficient_scope`".to_owned(),
+        "cases" => "`cases:` and a list of what is expected".to_owned(),
         "url" => "`url: http://127.0.0.1:3000/mcp`, the URL of the MCP server".to_owned(),
         other => format!("`{other}:` and its value"),
     }

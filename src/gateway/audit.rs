@@ -106,6 +106,9 @@ impl AuditSink {
             return Ok(());
         }
         let bound = self.words.bound;
+        if !self.lanes.iter().any(|lane| lane.is_full(bound)) {
+            return Ok(());
+        }
         let room = async {
             while let Some(full) = self.lanes.iter().find(|lane| lane.is_full(bound)) {
                 full.shrinks(bound).await;

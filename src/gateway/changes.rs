@@ -1,5 +1,6 @@
 //! What differs between two generations, in a line for the log.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Gateway;
@@ -43,13 +44,17 @@ pub(super) fn between(before: &Gateway, now: &Gateway) -> String {
 }
 
 /// Which of the named things came, went, or are not as they were.
-fn named<T: PartialEq>(what: &str, old: &[(String, T)], new: &[(String, T)], parts: &mut Vec<String>) {
-    let find = |list: &[(String, T)], name: &str| list.iter().position(|(other, _)| other == name);
-    let added: Vec<&str> = new.iter().filter(|(name, _)| find(old, name).is_none()).map(|(name, _)| &**name).collect();
-    let removed: Vec<&str> =
-        old.iter().filter(|(name, _)| find(new, name).is_none()).map(|(name, _)| &**name).collect();
-    let differs = |(name, now): &&(String, T)| old.iter().any(|(other, before)| other == name && before != now);
-    let changed: Vec<&str> = new.iter().filter(differs).map(|(name, _)| &**name).collect();
+fn named<'t, T: PartialEq>(what: &str, old: &'t [(String, T)], new: &'t [(String, T)], parts: &mut Vec<String>) {
+    let by_name = |list: &'t [(String, T)]| -> HashMap<&'t str, &'t T> {
+        list.iter().map(|(name, value)| (&**name, value)).collect()
+    };
+    let (before, now) = (by_name(old), by_name(new));
+    let names = |list: &'t [(String, T)], which: &dyn Fn(&str, &T) -> bool| -> Vec<&'t str> {
+        list.iter().filter(|(name, value)| which(name, value)).map(|(name, _)| &**name).collect()
+    };
+    let added = names(new, &|name, _| !before.contains_key(name));
+    let removed = names(old, &|name, _| !now.contains_key(name));
+    let changed = names(new, &|name, value| before.get(name).is_some_and(|before| *before != value));
     for (how, names) in [("added", added), ("removed", removed), ("changed", changed)] {
         if !names.is_empty() {
             let more = names.len().saturating_sub(NAMES_MAX);

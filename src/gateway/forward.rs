@@ -1,6 +1,7 @@
 //! Sends a permitted request to its server and takes the head of the answer. No credential of the client goes with it,
 //! and no header that the server could take for ours unless it is ours.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
@@ -156,16 +157,20 @@ fn passes(
     }
     // CGI-like servers read `X_Auth.Subject`, old ones `X!Auth~Subject` too, as `X-Auth-Subject`: every spelling counts as the
     // name itself.
-    let folded = written.replace(|char: char| !char.is_ascii_alphanumeric(), "-");
-    let respelt = folded != written;
-    if REMOVED.contains(&folded.as_str()) || identity.iter().any(|(own, _)| own.as_str() == folded) {
+    let respelt = written.bytes().any(|byte| !byte.is_ascii_alphanumeric() && byte != b'-');
+    let folded = if respelt {
+        Cow::Owned(written.replace(|char: char| !char.is_ascii_alphanumeric(), "-"))
+    } else {
+        Cow::Borrowed(written)
+    };
+    if REMOVED.contains(&&*folded) || identity.iter().any(|(own, _)| *own.as_str() == *folded) {
         return false;
     }
     let forwarded = folded == "forwarded" || folded == "x-real-ip" || folded.starts_with("x-forwarded-");
     if forwarded {
         return trusted && !respelt;
     }
-    !(respelt && (folded.starts_with("mcp-") || folded == "last-event-id" || END_TO_END.contains(&folded.as_str())))
+    !(respelt && (folded.starts_with("mcp-") || folded == "last-event-id" || END_TO_END.contains(&&*folded)))
 }
 
 /// Says whom we forward for (RFC 7239), in both common forms. What a trusted proxy said before stays in front.

@@ -11,6 +11,7 @@ use super::http_sse::Address;
 use super::respond;
 use super::route::{Part, malformed};
 use super::session::Owner;
+use super::settings::Limits;
 use super::stage::{Authenticated, Head, Inspected, Payload, Session};
 use super::telemetry::Stage;
 use super::trail::Trail;
@@ -46,11 +47,9 @@ impl Authenticated {
         drop(body);
         trail.body(payload.bytes.len());
         let (revision, asked) = if head.method == Method::POST {
-            read_message(&mut head.headers, &payload.bytes, head.part != Part::Messages, gateway)?
+            read_message(&mut head.headers, &payload.bytes, head.part, &gateway.limits)?
         } else {
-            let revision = headers::revision_of(&head.headers).map_err(header_fault)?;
-            let operation = if head.method == Method::GET { Operation::OpenStream } else { Operation::EndSession };
-            (revision, Asked::bodiless(operation))
+            read_bodiless(&head.headers, &head.method)?
         };
         trail.trace(&head.headers);
         trail.revision(revision);
@@ -107,18 +106,25 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Failure> {
 }
 
 /// What the bytes ask for, and in which revision they or the headers say so.
-fn read_message(
+pub(super) fn read_message(
     headers: &mut HeaderMap,
     bytes: &[u8],
-    mirrored: bool,
-    gateway: &Gateway,
+    part: Part,
+    limits: &Limits,
 ) -> Result<(Option<Revision>, Asked), Rejection> {
-    let limits = ReadLimits { depth_max: gateway.limits.json_depth_max, batch_max: gateway.limits.batch_messages_max };
+    let limits = ReadLimits { depth_max: limits.json_depth_max, batch_max: limits.batch_messages_max };
     let body = message::read(bytes, limits).map_err(malformed_message)?;
-    let revision = headers::check(headers, &body, mirrored).map_err(header_fault)?;
+    let revision = headers::check(headers, &body, part != Part::Messages).map_err(header_fault)?;
     let asked = Asked::of(&body, revision).map_err(malformed_message)?;
     trace::propagate(headers, &body);
     Ok((revision, asked))
+}
+
+/// What a request without a body asks for, by its method: GET or DELETE.
+pub(super) fn read_bodiless(headers: &HeaderMap, method: &Method) -> Result<(Option<Revision>, Asked), Rejection> {
+    let revision = headers::revision_of(headers).map_err(header_fault)?;
+    let operation = if method == Method::GET { Operation::OpenStream } else { Operation::EndSession };
+    Ok((revision, Asked::bodiless(operation)))
 }
 
 /// Unseals the session id, and takes both session headers out of the head. They do not exist in 2026-07-28.

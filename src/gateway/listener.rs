@@ -1,7 +1,8 @@
 //! Accepts connections and serves HTTP/1.1 and h2 on them, within the limits of the file. Knows nothing of MCP.
 //!
-//! What ends a connection by force: silence for `timeouts.head` (before the first byte, within a request head, between
-//! requests), a client that reads nothing for `timeouts.write_stall`, and a panic of its task, which ends no other.
+//! What ends a connection by force: silence for `timeouts.head` (before the first request, within the head of any), nothing
+//! to do for `timeouts.idle`, a client that reads nothing for `timeouts.write_stall`, and a panic of its task, which ends no
+//! other.
 //! Upgrades and CONNECT tunnels do not exist here.
 
 mod exchange;
@@ -15,7 +16,6 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Request, Response, Version, header};
@@ -36,7 +36,7 @@ use super::body::Body;
 use super::places::{Place, Places};
 use super::settings::{Limits, Timeouts};
 use super::shutdown::Shutdown;
-use exchange::{Exchanges, State};
+use exchange::{Exchanges, State, Times};
 use heard::Heard;
 use stall::Unstalled;
 
@@ -155,14 +155,15 @@ impl Terms {
     pub fn new(tls: Option<Arc<ServerConfig>>, limits: &Limits, timeouts: Timeouts) -> Self {
         let timeouts = Timeouts {
             head: timeouts.head.min(TIMEOUT_MAX),
+            idle: timeouts.idle.min(TIMEOUT_MAX),
             write_stall: timeouts.write_stall.min(TIMEOUT_MAX),
             ..timeouts
         };
-        let versions = Versions::new(limits, &timeouts);
+        let versions = Versions::new(limits);
         Self {
             tls: tls.map(TlsAcceptor::from),
             versions,
-            keep_alive: keep_alive(timeouts.head),
+            keep_alive: keep_alive(timeouts.idle),
             timeouts,
             connections_max: limits.connections_max,
             connections_per_address_max: limits.connections_per_address_max,
@@ -203,12 +204,12 @@ struct Versions {
 }
 
 impl Versions {
-    fn new(limits: &Limits, timeouts: &Timeouts) -> Self {
+    fn new(limits: &Limits) -> Self {
         let mut builder = auto::Builder::new(TokioExecutor::new());
         builder
             .http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(timeouts.head)
+            // What it would bound is the silence between requests, too, for which there is a time of its own.
+            .header_read_timeout(None)
             .max_buf_size(limits.head_bytes_max.max(H1_HEAD_BYTES_MIN))
             // A client that closes is gone: the request that waits for an answer is then dropped, and with it its upstream.
             .half_close(false);
@@ -284,7 +285,8 @@ async fn http<IO, S, F>(
     S: Fn(Request<Incoming>, Peer) -> F,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
-    let timeouts = &terms.timeouts;
+    let Timeouts { head, idle, write_stall, .. } = terms.timeouts;
+    let times = Times { head, idle, write_stall };
     let keep_alive = terms.keep_alive.clone();
     let exchanges = Exchanges::new();
     let (begun, draining) = (exchanges.clone(), shutdown.clone());
@@ -305,12 +307,12 @@ async fn http<IO, S, F>(
             Ok::<_, Infallible>(answer)
         }
     });
-    let (io, heard) = Heard::new(io);
+    let io = Heard::new(io, exchanges.clone());
     let mut connection = pin!(version.serve_connection(TokioIo::new(io), service));
     let mut ending = false;
-    // hyper bounds a head that has begun. It does not bound the silence before one is known to be h1 or h2, nor an h2
-    // connection without streams, nor an h2 stream whose window stays shut: that is watched here.
-    let mut look_again = Instant::now() + timeouts.head.min(timeouts.write_stall);
+    // hyper bounds neither the silence before a connection is known to be h1 or h2, nor an h2 connection without streams, nor
+    // an h2 stream whose window stays shut, and would bound the head of a request by the time that a connection may be idle.
+    let mut look_again = Instant::now() + head.min(write_stall);
     loop {
         tokio::select! {
             // First of all, so that a request which is there already is seen before anything is ended.
@@ -323,22 +325,22 @@ async fn http<IO, S, F>(
             }
             () = shutdown.requested(), if !ending => {
                 // A request that has begun to come is still answered.
-                if exchanges.is_unused() && !heard.load(Ordering::Relaxed) {
+                if exchanges.is_unheard() {
                     return;
                 }
                 ending = true;
                 connection.as_mut().graceful_shutdown();
             }
-            () = sleep_until(look_again) => match exchanges.state(timeouts.head, timeouts.write_stall) {
+            () = sleep_until(look_again) => match exchanges.state(&times) {
                 State::Busy { until } => look_again = until,
                 // The second time: the client has not read the rest of its answers since the first.
-                State::Silent if ending || exchanges.is_unused() => return,
-                State::Silent => {
+                State::Idle if ending => return,
+                State::Idle => {
                     ending = true;
                     connection.as_mut().graceful_shutdown();
-                    look_again = Instant::now() + timeouts.write_stall;
+                    look_again = Instant::now() + write_stall;
                 }
-                State::Stalled => return,
+                State::Silent | State::Stalled => return,
             },
         }
     }

@@ -19,6 +19,7 @@ mod pipeline;
 mod places;
 pub(crate) mod rates;
 mod recent;
+pub mod rehearsal;
 pub mod reload;
 mod respond;
 pub mod route;

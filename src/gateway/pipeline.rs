@@ -11,7 +11,7 @@ use http::{HeaderValue, Method, Request, Response, Version, header};
 use hyper::body::{Body as _, Incoming};
 
 use super::answer::Answer;
-use super::body::Body;
+use super::body::{self, Body};
 use super::listener::Peer;
 use super::places::Held;
 use super::route::{self, Endpoint, Part, Route};
@@ -51,7 +51,8 @@ impl Gateway {
             std::panic::catch_unwind(AssertUnwindSafe(|| answered.as_mut().poll(context))).unwrap_or_else(|_| {
                 self.meters.metrics().panicked();
                 tracing::error!("a request ended in a panic: please report this");
-                Poll::Ready(respond::rejection(&Failure::Internal { detail: "panic" }.into(), None))
+                let refused = Failure::Internal { detail: "panic" }.into();
+                Poll::Ready(respond::refusal(&refused, None, None, Version::HTTP_11).map(body::full))
             })
         })
         .await
@@ -126,8 +127,8 @@ impl Gateway {
     /// Which surface a request is for: by its head, its authority, its path, its method and its origin, in this order.
     fn surface(&self, parts: &Parts, body: &Incoming, reply: &mut Reply) -> Result<Surface, Failure> {
         route::check_head(parts, self.limits.headers_max)?;
-        let authority = self.table.authority(parts)?;
-        let json = match self.table.find(parts.uri.path())? {
+        let (authority, site) = self.table.authority(parts)?;
+        let json = match site.find(parts.uri.path())? {
             Endpoint::Mcp(route, part) => {
                 reply.route = Some(Arc::clone(route));
                 let bodiless = parts.method != Method::POST;
@@ -188,16 +189,8 @@ impl Reply {
         if let Some(route) = route {
             trail.route(&route.name);
         }
-        let mut response = respond::rejection(rejection, route);
-        if route.is_some() {
-            // Refused for its origin, it is told nothing: `origin` is not set then.
-            cors::expose(response.headers_mut(), self.origin);
-        }
+        let response = respond::refusal(rejection, route, self.origin, self.version).map(body::full);
         log(rejection, route);
-        if self.version < Version::HTTP_2 && rejection.reason() == "malformed_request" {
-            // Where the framing is in doubt, so is where the next request would begin.
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
         trail.rejected(rejection);
         trail.status(response.status());
         trail.sent(usize::try_from(response.body().size_hint().lower()).unwrap_or_default());

@@ -65,9 +65,9 @@ impl Gateway {
             self.count(principal, route, more)?;
         }
         for permit in permits {
-            let RuleId::Rule { place, line: _ } = permit.rule() else { continue };
-            if let Some(Some(rate)) = route.limits.rules.get(place) {
-                let counted = Counted::Rule(Owner::of(principal, &route.name), place);
+            let RuleId::Rule { place, .. } = permit.rule() else { continue };
+            if let Some(Some(rate)) = route.limits.rules.get(*place) {
+                let counted = Counted::Rule(Owner::of(principal, &route.name), *place);
                 self.taken
                     .rates
                     .take(counted, *rate, 1)

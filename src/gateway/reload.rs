@@ -229,11 +229,10 @@ fn stays_reachable(settings: &Settings, before: &Gateway) -> Result<(), String> 
             "`listen` has moved to loopback and `tls` is gone, but {listening} is still served; {restart}"
         ));
     }
-    if settings.public_url.authority() == settings.listen.to_string() {
-        return Err(format!(
-            "clients are sent to {}, where nobody listens before a restart; {restart}",
-            settings.public_url.as_str()
-        ));
+    let listen = settings.listen.to_string();
+    let mut urls = std::iter::once(&settings.public_url).chain(settings.routes.iter().map(|route| &route.public_url));
+    if let Some(url) = urls.find(|url| url.authority() == listen) {
+        return Err(format!("clients are sent to {}, where nobody listens before a restart; {restart}", url.as_str()));
     }
     Ok(())
 }

@@ -1,18 +1,25 @@
 //! Answers that the gateway gives itself: refusals with their challenge, and discovery documents.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Version, header};
 
 use hyper::body::Incoming;
 
 use super::body::{self, Body};
+use super::cors;
 use super::route::Route;
 use crate::oauth::challenge::Challenge;
 use crate::rejection::{Cause, Denial, Failure, Rejection};
 
-/// The answer to a refused request: status, reason word, challenge where one helps, JSON-RPC error.
-pub(super) fn rejection(rejection: &Rejection, route: Option<&Route>) -> Response<Body> {
-    let mut response = Response::new(body::full(rejection.to_json_rpc()));
+/// The answer to a refused request on a connection of this version: status, reason word, challenge where one helps, JSON-RPC
+/// error. The page at `origin` may read it.
+pub(super) fn refusal(
+    rejection: &Rejection,
+    route: Option<&Route>,
+    origin: Option<HeaderValue>,
+    version: Version,
+) -> Response<Bytes> {
+    let mut response = Response::new(rejection.to_json_rpc().into());
     *response.status_mut() = rejection.status();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -34,6 +41,14 @@ pub(super) fn rejection(rejection: &Rejection, route: Option<&Route>) -> Respons
         {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(*retry_after_secs));
         }
+    }
+    if route.is_some() {
+        // Refused for its origin, a page is told nothing: `origin` is not set then.
+        cors::expose(headers, origin);
+    }
+    if version < Version::HTTP_2 && rejection.reason() == "malformed_request" {
+        // Where the framing is in doubt, so is where the next request would begin.
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }

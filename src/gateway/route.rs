@@ -1,7 +1,7 @@
 //! Which endpoint a request is for: its authority and its path, compared exactly. Everything that the gateway says of
 //! itself is made here, once, from configuration; nothing derives from what a client sends.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, StatusCode, Version, header};
 
 use super::settings::{RouteLimits, RouteSettings, Settings, Transport, UpstreamSettings};
-use super::upstream::Upstream;
+use super::upstream::{Upstream, Upstreams};
 use crate::oauth::ids::{Issuer, PublicOrigin};
 use crate::oauth::metadata::{ResourceMetadata, well_known_path};
 use crate::oauth::scope::ScopeSet;
@@ -22,6 +22,8 @@ use crate::token::Recipient;
 pub struct Route {
     /// Its name in the file.
     pub name: Arc<str>,
+    /// The origin that clients reach it under, and no other.
+    pub public_url: PublicOrigin,
     /// The exact path.
     pub path: Arc<str>,
     /// How its server speaks to clients.
@@ -40,7 +42,7 @@ pub struct Route {
     pub upstream_settings: UpstreamSettings,
     /// What it bears.
     pub limits: RouteLimits,
-    /// Origins of browsers that may call, `public_url`'s own first.
+    /// Origins of browsers that may call, that of `public_url` first.
     pub allowed_origins: Vec<String>,
 }
 
@@ -65,10 +67,17 @@ pub enum Part {
     Messages,
 }
 
-/// Every authority and every path that is ours.
+/// Every authority that is ours, and what stands there.
 pub struct Table {
-    authorities: HashSet<String>,
-    default_port: &'static str,
+    /// The place of its site, by each authority in its canonical form.
+    authorities: HashMap<String, usize>,
+    /// The file's first.
+    sites: Vec<Site>,
+}
+
+/// One `public_url`, and every path under it. What stands under another one is not found here: neither a route nor a document.
+pub struct Site {
+    origin: PublicOrigin,
     endpoints: HashMap<String, Endpoint>,
 }
 
@@ -96,44 +105,86 @@ impl Part {
     }
 }
 
+impl Endpoint {
+    /// What it is, and whose.
+    fn described(&self) -> (&'static str, &str) {
+        match self {
+            Self::Mcp(route, Part::Whole) => ("MCP endpoint", &route.name),
+            Self::Mcp(route, Part::Stream) => ("MCP endpoint (stream)", &route.name),
+            Self::Mcp(route, Part::Messages) => ("MCP endpoint (messages)", &route.name),
+            Self::ResourceMetadata(name, _) => ("protected resource metadata", name),
+            Self::ServerMetadata(issuer) => ("authorization server metadata, relayed", issuer.as_str()),
+        }
+    }
+}
+
 impl Table {
     /// Builds the table. Reads the files that upstreams name; connects to nothing. Servers that are reached as in `before`
     /// keep their connections.
     pub fn new(settings: &Settings, before: Option<&Self>) -> Result<Self, String> {
-        let default_port = if settings.public_url.is_https() { ":443" } else { ":80" };
-        let mut table = Self { authorities: HashSet::new(), default_port, endpoints: HashMap::new() };
-        for authority in [settings.public_url.authority()].into_iter().chain(settings.hosts.iter().map(String::as_str))
-        {
-            let canonical = table.canonical(authority);
-            table.authorities.insert(canonical);
+        let mut table = Self { authorities: HashMap::new(), sites: Vec::new() };
+        table.site(&settings.public_url)?;
+        for host in &settings.hosts {
+            table.authorities.entry(settings.public_url.canonical(host)).or_insert(0);
         }
+        let mut upstreams = Upstreams::kept(before.into_iter().flat_map(Self::routes).map(|route| &route.upstream));
+        let mut routes: Vec<Vec<&RouteSettings>> = Vec::new();
         for route in &settings.routes {
-            let kept = before.and_then(|before| before.connections(route));
-            table.add(route, kept, &settings.public_url)?;
+            let place = table.site(&route.public_url)?;
+            routes.resize_with(table.sites.len(), Vec::new);
+            if let (Some(site), Some(routes)) = (table.sites.get_mut(place), routes.get_mut(place)) {
+                site.add(route, &mut upstreams)?;
+                routes.push(route);
+            }
         }
-        table.add_documents_without_slash(settings);
-        table.add_root_documents(settings);
+        for (site, routes) in table.sites.iter_mut().zip(&routes) {
+            site.add_documents_without_slash(routes);
+            site.add_root_documents(routes);
+        }
         Ok(table)
     }
 
-    /// What stands at `path`, compared byte for byte: a dot segment, `//` or an escape is a different path, and unknown.
-    pub fn find(&self, path: &str) -> Result<&Endpoint, Failure> {
-        self.endpoints.get(path).ok_or(Failure::NoRoute)
+    /// The place of the site at `origin`, which is made where there is none.
+    fn site(&mut self, origin: &PublicOrigin) -> Result<usize, String> {
+        let place = self.sites.len();
+        let place = *self.authorities.entry(origin.authority().to_owned()).or_insert(place);
+        if place == self.sites.len() {
+            self.sites.push(Site { origin: origin.clone(), endpoints: HashMap::new() });
+        }
+        // A request by this authority would be served as if it were the other's.
+        let is_its_own = self.sites.get(place).is_some_and(|site| site.origin == *origin);
+        is_its_own.then_some(place).ok_or_else(|| format!("{}: another public_url has this host", origin.as_str()))
     }
 
     /// Every route.
     pub fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
-        self.endpoints.values().filter_map(|endpoint| match endpoint {
+        self.sites.iter().flat_map(|site| site.endpoints.values()).filter_map(|endpoint| match endpoint {
             Endpoint::Mcp(route, Part::Whole | Part::Stream) => Some(route),
             Endpoint::Mcp(_, Part::Messages) | Endpoint::ResourceMetadata(..) | Endpoint::ServerMetadata(_) => None,
         })
+    }
+
+    /// Every URL that clients find something at, in order, with what that is and whose.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<(String, &'static str, &str)> {
+        let mut all = Vec::new();
+        for site in &self.sites {
+            for (path, endpoint) in &site.endpoints {
+                let (what, whose) = endpoint.described();
+                all.push((format!("{}{path}", site.origin.as_str()), what, whose));
+            }
+        }
+        all.sort_unstable();
+        all
     }
 
     /// Whether a stream that `route` opened for a token of `issuer` may go on: the route is there, for the same resource, and
     /// takes this issuer's tokens.
     #[must_use]
     pub fn serves_on(&self, route: &Route, issuer: &Issuer) -> bool {
-        match self.endpoints.get(&*route.path) {
+        let place = self.authorities.get(route.public_url.authority()).copied();
+        let site = place.and_then(|place| self.sites.get(place)).filter(|site| site.origin == route.public_url);
+        match site.and_then(|site| site.endpoints.get(&*route.path)) {
             Some(Endpoint::Mcp(now, Part::Whole | Part::Stream)) => {
                 now.name == route.name
                     && now.transport == route.transport
@@ -149,22 +200,15 @@ impl Table {
         }
     }
 
-    /// The connections that serve for `route` too: its own, before those of another route with the same server.
-    fn connections(&self, route: &RouteSettings) -> Option<Upstream> {
-        let mut routes: Vec<_> = self.routes().collect();
-        routes.sort_by_key(|other| other.name != route.name);
-        Upstream::kept(&route.upstream, routes.into_iter().map(|other| &other.upstream))
-    }
-
-    /// The one authority of a request, as the client wrote it: in HTTP/1 the one `Host`, equal to that of an
+    /// The one authority of a request, as the client wrote it, and its site: in HTTP/1 the one `Host`, equal to that of an
     /// absolute-form target (RFC 9112 §3.2); in HTTP/2 `:authority`, equal to a `Host` beside it (RFC 9113 §8.3.1). It must
     /// be ours (DNS rebinding).
-    pub fn authority(&self, parts: &Parts) -> Result<String, Failure> {
+    pub fn authority(&self, parts: &Parts) -> Result<(String, &Site), Failure> {
         let target = parts.uri.authority().map(http::uri::Authority::as_str);
         let host = single(&parts.headers, &header::HOST, "more than one Host header")?;
         let authority = match (parts.version, target, host) {
             // Two names in one request: the server behind us may believe the other one.
-            (_, Some(target), Some(host)) if self.canonical(target) != self.canonical(host) => {
+            (_, Some(target), Some(host)) if self.canonical(target)? != self.canonical(host)? => {
                 return Err(malformed("Host and the request target name different authorities"));
             }
             (Version::HTTP_2, Some(target), _) => target,
@@ -175,22 +219,34 @@ impl Table {
         if !is_well_formed(authority) {
             return Err(malformed("the authority is no host with an optional port"));
         }
-        if self.authorities.contains(&self.canonical(authority)) {
-            Ok(authority.to_owned())
-        } else {
-            Err(Failure::Misdirected)
-        }
+        let place = self.authorities.get(&self.canonical(authority)?).copied();
+        let site = place.and_then(|place| self.sites.get(place)).ok_or(Failure::Misdirected)?;
+        Ok((authority.to_owned(), site))
     }
 
-    fn add(&mut self, route: &RouteSettings, kept: Option<Upstream>, origin: &PublicOrigin) -> Result<(), String> {
+    /// In the form in which two are equal: all sites have one scheme.
+    fn canonical(&self, authority: &str) -> Result<String, Failure> {
+        self.sites.first().map(|site| site.origin.canonical(authority)).ok_or(Failure::Misdirected)
+    }
+}
+
+impl Site {
+    /// What stands at `path`, compared byte for byte: a dot segment, `//` or an escape is a different path, and unknown.
+    pub fn find(&self, path: &str) -> Result<&Endpoint, Failure> {
+        self.endpoints.get(path).ok_or(Failure::NoRoute)
+    }
+
+    fn add(&mut self, route: &RouteSettings, upstreams: &mut Upstreams) -> Result<(), String> {
+        let origin = &self.origin;
         let resource_path = route.resource.as_str().strip_prefix(origin.as_str()).unwrap_or_default();
         let metadata_path = well_known_path(resource_path);
-        let upstream = kept.map_or_else(|| Upstream::new(&route.upstream), Ok);
+        let upstream = upstreams.to(&route.upstream);
         let upstream = upstream.map_err(|error| format!("route {}: upstream: {error}", route.name))?;
         let mut allowed_origins = vec![origin.as_str().to_owned()];
         allowed_origins.extend(route.allowed_origins.iter().cloned());
         let served = Route {
             name: Arc::clone(&route.name),
+            public_url: origin.clone(),
             path: Arc::clone(&route.path),
             transport: route.transport.clone(),
             recipient: Recipient {
@@ -227,22 +283,22 @@ impl Table {
 
     /// Some clients drop the slash at the end of a resource before they look for its document. They find it there, too, unless
     /// it is the place of another one.
-    fn add_documents_without_slash(&mut self, settings: &Settings) {
-        let origin = settings.public_url.as_str();
-        for route in &settings.routes {
+    fn add_documents_without_slash(&mut self, routes: &[&RouteSettings]) {
+        for route in routes {
             let resource = route.resource.as_str();
-            if let Some(path) = resource.strip_prefix(origin).and_then(|path| path.strip_suffix('/')) {
+            if let Some(path) = resource.strip_prefix(self.origin.as_str()).and_then(|path| path.strip_suffix('/')) {
                 self.endpoints.entry(well_known_path(path)).or_insert_with(|| resource_metadata(route));
             }
         }
     }
 
-    /// The documents at the root: those of the one route there is, and of the issuer that all routes begin with.
-    fn add_root_documents(&mut self, settings: &Settings) {
-        if let [only] = settings.routes.as_slice() {
+    /// The documents at the root of this origin: those of the one route there is, and of the issuer that all its routes begin
+    /// with.
+    fn add_root_documents(&mut self, routes: &[&RouteSettings]) {
+        if let [only] = routes {
             self.endpoints.insert(well_known_path(""), resource_metadata(only));
         }
-        let mut firsts = settings.routes.iter().map(|route| route.issuers.first());
+        let mut firsts = routes.iter().map(|route| route.issuers.first());
         if let Some(Some(first)) = firsts.next()
             && firsts.all(|other| other == Some(first))
         {
@@ -250,12 +306,6 @@ impl Table {
                 self.endpoints.insert(form.to_owned(), Endpoint::ServerMetadata(first.clone()));
             }
         }
-    }
-
-    /// Lower case, and the default port left out: the forms in which two authorities are equal.
-    fn canonical(&self, authority: &str) -> String {
-        let lower = authority.to_ascii_lowercase();
-        lower.strip_suffix(self.default_port).map(ToOwned::to_owned).unwrap_or(lower)
     }
 }
 

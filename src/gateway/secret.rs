@@ -4,6 +4,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -52,6 +53,14 @@ pub fn read_secret(path: &Path, bytes_max: usize) -> io::Result<Zeroizing<Vec<u8
     // With room for all of it from the beginning: a vector that grows leaves its old memory as it was.
     let mut bytes = Zeroizing::new(Vec::with_capacity(bytes_max));
     File::open(path)?.take(bytes_max as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The same of standard input, past the buffer that the standard library has for it.
+pub fn read_secret_stdin(bytes_max: usize) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(bytes_max));
+    let input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    input.take(bytes_max as u64).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -121,7 +121,8 @@ impl Prepared {
             metrics.recent().keep();
         }
         Ok(Gateway {
-            described: Described::new(&settings),
+            // Nobody looks where no operator can.
+            described: settings.admin.map(|_| Described::new(&settings)).unwrap_or_default(),
             meters: Arc::new(Meters::new(metrics, &settings.routes)),
             table,
             tokens,
@@ -158,7 +159,8 @@ impl Serving {
         let service = move |request: Request<Incoming>, peer: Peer| {
             let _counted = &open;
             let around = around.clone();
-            async move { around.answer(request, peer).await }
+            // What it keeps in mind is large, and would be moved several times on its way into the connection.
+            Box::pin(async move { around.answer(request, peer).await })
         };
         listener::serve(listener, terms, shutdown, service).await;
     }

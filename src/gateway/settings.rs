@@ -25,9 +25,9 @@ pub struct Settings {
     pub admin: Option<SocketAddr>,
     /// How.
     pub tls: Tls,
-    /// How clients reach us.
+    /// How clients reach us, where a route says nothing else. All such origins have its scheme.
     pub public_url: PublicOrigin,
-    /// Further `Host` values that are ours, `host` or `host:port`, lower case.
+    /// Further `Host` values of `public_url`, `host` or `host:port`, lower case.
     pub hosts: Vec<String>,
     /// Worker threads; `None`: one per core.
     pub threads: Option<usize>,
@@ -49,6 +49,8 @@ pub struct Settings {
     pub audit: AuditSettings,
     /// Where spans go; `None`: nowhere.
     pub telemetry: Option<Telemetry>,
+    /// What stands in the file and does nothing, a line each, for whoever runs it.
+    pub warnings: Vec<String>,
 }
 
 /// Where spans go, and which.
@@ -109,6 +111,8 @@ pub enum Tls {
 pub struct RouteSettings {
     /// `name`.
     pub name: Arc<str>,
+    /// The origin that clients reach it under.
+    pub public_url: PublicOrigin,
     /// The exact path.
     pub path: Arc<str>,
     /// How the server speaks to clients.
@@ -125,7 +129,7 @@ pub struct RouteSettings {
     pub challenge_scopes: ScopeSet,
     /// `scopes_supported` of the metadata.
     pub scopes_supported: ScopeSet,
-    /// Browser origins, besides `public_url`'s.
+    /// Browser origins, besides that of `public_url`.
     pub allowed_origins: Vec<String>,
     /// What it demands.
     pub policy: Policy,
@@ -189,7 +193,7 @@ pub struct UpstreamSettings {
 }
 
 /// TLS towards an MCP server.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct UpstreamTls {
     /// PEM bundle to trust instead of the system's roots.
     pub ca: Option<PathBuf>,
@@ -276,6 +280,8 @@ pub struct Timeouts {
     pub handshake: Duration,
     /// Request head, and a connection that says nothing (10 s).
     pub head: Duration,
+    /// A connection on which nothing goes on, after its first request.
+    pub idle: Duration,
     /// Request body, whole (30 s).
     pub body: Duration,
     /// A client that reads nothing of what we write (30 s).
@@ -342,6 +348,7 @@ impl Default for Timeouts {
         Self {
             handshake: Duration::from_secs(10),
             head: Duration::from_secs(10),
+            idle: Duration::from_secs(75),
             body: Duration::from_secs(30),
             write_stall: Duration::from_secs(30),
             keep_alive: Some(Duration::from_secs(15)),

@@ -59,10 +59,11 @@ use super::telemetry::Stage;
 use super::trail::Trail;
 use crate::mcp::operation::Asked;
 use crate::mcp::revision::Revision;
-use crate::oauth::bearer::{AccessToken, BearerFault};
+use crate::oauth::bearer::AccessToken;
+use crate::oauth::scope::ScopeSet;
 use crate::policy::Permit;
-use crate::rejection::{Failure, Rejection, TokenFault};
-use crate::token::{self, Principal, TokenError};
+use crate::rejection::{Denial, Failure, Rejection};
+use crate::token::{Presented, Principal};
 
 /// The head of a request to an MCP endpoint.
 #[derive(Debug)]
@@ -174,17 +175,9 @@ impl Routed {
     }
 
     async fn principal(&mut self, gateway: &Gateway, trail: &mut Trail) -> Result<Principal, Failure> {
-        let token =
-            AccessToken::take(&mut self.head.headers, gateway.limits.token_bytes_max).map_err(|fault| match fault {
-                BearerFault::Missing => Failure::MissingToken,
-                BearerFault::Invalid => Failure::InvalidRequest,
-                BearerFault::TooLong => Failure::InvalidToken(TokenFault::Malformed),
-            })?;
-        trail.token(token::digest_prefix(&token));
-        gateway.tokens.validate(token, &self.route.recipient).await.map_err(|error| match error {
-            TokenError::Invalid(fault) => Failure::InvalidToken(fault),
-            TokenError::KeysUnavailable { retry_after_secs } => Failure::KeysUnavailable { retry_after_secs },
-        })
+        let token = Presented::from(AccessToken::take(&mut self.head.headers, gateway.limits.token_bytes_max)?);
+        trail.token(token.digest_prefix());
+        Ok(gateway.tokens.validate(token, &self.route.recipient).await?)
     }
 }
 
@@ -193,14 +186,23 @@ impl Inspected {
     /// given for.
     pub fn authorize(self, trail: &mut Trail) -> Result<Authorized, Rejection> {
         trail.stage(Stage::Authorize);
-        let (policy, held) = (&self.route.policy, self.principal.scopes());
-        let decided = policy.decide_each(held, self.asked.each().iter().map(|ask| &ask.operation));
+        let decided = decided(&self.route, self.principal.scopes(), &self.asked);
         trail.decided(&decided);
-        if decided.iter().all(Result::is_ok) {
-            let permits = decided.into_iter().flatten().collect();
-            return Ok(Authorized { inspected: self, _permits: permits });
-        }
-        let denials = decided.into_iter().map(Result::err).collect();
-        Err(Rejection::of_denials(denials, &self.asked))
+        let permits = permits(decided, &self.asked)?;
+        Ok(Authorized { inspected: self, _permits: permits })
     }
+}
+
+/// What the route's policy says to each message that is asked, for a caller with these scopes. It is what `authorize` goes
+/// by, and what can be said of a request that nobody sent: a permit alone sends none.
+pub(super) fn decided(route: &Route, held: &ScopeSet, asked: &Asked) -> Vec<Result<Permit, Denial>> {
+    route.policy.decide_each(held, asked.each().iter().map(|ask| &ask.operation))
+}
+
+/// A permit for each message, or the refusal of them all.
+pub(super) fn permits(decided: Vec<Result<Permit, Denial>>, asked: &Asked) -> Result<Vec<Permit>, Rejection> {
+    if decided.iter().all(Result::is_ok) {
+        return Ok(decided.into_iter().flatten().collect());
+    }
+    Err(Rejection::of_denials(decided.into_iter().map(Result::err).collect(), asked))
 }

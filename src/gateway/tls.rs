@@ -1,6 +1,8 @@
 //! The TLS configurations: ours towards clients, and ours towards MCP servers and issuers. One crypto provider, TLS 1.2 and
 //! 1.3, no early data. Certificates of peers are always verified: there is no switch for that.
 
+mod expiry;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,6 +19,8 @@ use zeroize::Zeroizing;
 use super::secret::read_secret;
 use super::settings::UpstreamTls;
 
+pub use expiry::expires;
+
 /// Whether a certificate can be checked against `name`: a host name or an IP address.
 #[must_use]
 pub fn is_server_name(name: &str) -> bool {
@@ -24,7 +28,7 @@ pub fn is_server_name(name: &str) -> bool {
 }
 
 /// What files held at some time, to be compared with what they hold at another.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Contents(Vec<Option<Vec<u8>>>);
 
 impl Contents {

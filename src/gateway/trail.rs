@@ -436,7 +436,7 @@ impl Drop for Trail {
 }
 
 /// A rule and its line.
-fn named(rule: RuleId) -> (Option<String>, Option<usize>) {
+fn named(rule: &RuleId) -> (Option<String>, Option<usize>) {
     (Some(rule.to_string()), rule.line())
 }
 

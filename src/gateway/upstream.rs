@@ -1,6 +1,7 @@
 //! The pooled client towards one MCP server. It sends what it is given to the one authority it was made for, follows no
 //! redirect, and never sends a request again of which a byte was sent.
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::io;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilde
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tower_service::Service;
 
@@ -25,15 +27,27 @@ use crate::rejection::Failure;
 
 /// Connections to one MCP server.
 pub struct Upstream {
-    client: Client<Within<HttpsConnector<HttpConnector>>, Body>,
+    client: Pool,
     scheme: Scheme,
     authority: Authority,
     answer_timeout: Duration,
     made_of: MadeOf,
 }
 
+/// Those to all of them, while routes are made. Routes to one server share its connections, and servers that are spoken to alike
+/// the preparations for TLS: with thousands of routes these are what costs.
+#[derive(Default)]
+pub struct Upstreams {
+    /// What the files of each setting hold, read once.
+    contents: HashMap<UpstreamTls, Contents>,
+    tls: HashMap<(bool, UpstreamTls), ClientConfig>,
+    clients: HashMap<MadeOf, Pool>,
+}
+
+type Pool = Client<Within<HttpsConnector<HttpConnector>>, Body>;
+
 /// What connections depend on.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 struct MadeOf {
     https: bool,
     authority: Authority,
@@ -51,15 +65,30 @@ pub(super) struct Within<C> {
     pub(super) timeout: Duration,
 }
 
-impl Upstream {
-    /// Prepares the client; reads CA and client certificate. Connects to nothing.
-    pub fn new(settings: &UpstreamSettings) -> Result<Self, String> {
+impl Upstreams {
+    /// These go on serving where they would be made anew as they are: also the files that are named say what they said.
+    pub(super) fn kept<'a>(before: impl Iterator<Item = &'a Upstream>) -> Self {
+        let clients = before.map(|upstream| (upstream.made_of.clone(), upstream.client.clone())).collect();
+        Self { clients, ..Self::default() }
+    }
+
+    /// The connections to this server. Reads CA and client certificate; connects to nothing.
+    pub fn to(&mut self, settings: &UpstreamSettings) -> Result<Upstream, String> {
         if settings.authority.as_str().contains('@') {
             return Err(format!("{}: expected host and port, without user information", settings.authority.host()));
         }
-        let made_of = MadeOf::new(settings);
-        Ok(Self {
-            client: client(Within { connector: https(settings)?, timeout: settings.connect_timeout }),
+        let files = self.contents.entry(settings.tls.clone()).or_insert_with(|| contents(&settings.tls));
+        let made_of = MadeOf::new(settings, files.clone());
+        let client = if let Some(client) = self.clients.get(&made_of) {
+            client.clone()
+        } else {
+            let connector = https(settings, self.tls(settings)?)?;
+            let client = client(Within { connector, timeout: settings.connect_timeout });
+            self.clients.insert(made_of.clone(), client.clone());
+            client
+        };
+        Ok(Upstream {
+            client,
             scheme: if settings.https { Scheme::HTTPS } else { Scheme::HTTP },
             authority: settings.authority.clone(),
             answer_timeout: settings.answer_timeout,
@@ -67,20 +96,20 @@ impl Upstream {
         })
     }
 
-    /// The connections of the first of these that would be made as `settings` say: also the files that are named say what they
-    /// said.
-    pub(super) fn kept<'a>(settings: &UpstreamSettings, mut from: impl Iterator<Item = &'a Self>) -> Option<Self> {
-        let made_of = MadeOf::new(settings);
-        let kept = from.find(|before| before.made_of == made_of)?;
-        Some(Self {
-            client: kept.client.clone(),
-            scheme: kept.scheme.clone(),
-            authority: kept.authority.clone(),
-            answer_timeout: settings.answer_timeout,
-            made_of,
-        })
+    fn tls(&mut self, settings: &UpstreamSettings) -> Result<ClientConfig, String> {
+        let key = (settings.https, settings.tls.clone());
+        if let Some(config) = self.tls.get(&key) {
+            return Ok(config.clone());
+        }
+        // Plain http needs no roots, and a minimal image has none.
+        let config =
+            if settings.https { tls::client_config(&settings.tls)? } else { tls::client_config_without_roots()? };
+        self.tls.insert(key, config.clone());
+        Ok(config)
     }
+}
 
+impl Upstream {
     /// Sends `request` (its URI is path and query alone; scheme and authority are added here) and returns the answer's head
     /// with its streaming body. Sent again only if none of it was sent. Dropping the future or the body closes the exchange.
     pub async fn send(&self, request: Request<Body>) -> Result<Response<Incoming>, Failure> {
@@ -117,17 +146,21 @@ impl Upstream {
 }
 
 impl MadeOf {
-    fn new(settings: &UpstreamSettings) -> Self {
-        let UpstreamTls { ca, client, server_name: _ } = &settings.tls;
-        let pair = client.iter().flat_map(|(certificate, private_key)| [certificate, private_key]);
+    fn new(settings: &UpstreamSettings, files: Contents) -> Self {
         Self {
             https: settings.https,
             authority: settings.authority.clone(),
             tls: settings.tls.clone(),
-            files: Contents::of(ca.iter().chain(pair).map(PathBuf::as_path)),
+            files,
             connect_timeout: settings.connect_timeout,
         }
     }
+}
+
+fn contents(settings: &UpstreamTls) -> Contents {
+    let UpstreamTls { ca, client, server_name: _ } = settings;
+    let pair = client.iter().flat_map(|(certificate, private_key)| [certificate, private_key]);
+    Contents::of(ca.iter().chain(pair).map(PathBuf::as_path))
 }
 
 impl<C> Service<Uri> for Within<C>
@@ -167,9 +200,7 @@ impl std::fmt::Display for ConnectTimeout {
 
 impl Error for ConnectTimeout {}
 
-fn https(settings: &UpstreamSettings) -> Result<HttpsConnector<HttpConnector>, String> {
-    // Plain http needs no roots, and a minimal image has none.
-    let config = if settings.https { tls::client_config(&settings.tls)? } else { tls::client_config_without_roots()? };
+fn https(settings: &UpstreamSettings, config: ClientConfig) -> Result<HttpsConnector<HttpConnector>, String> {
     let builder = HttpsConnectorBuilder::new().with_tls_config(config);
     let mut builder = if settings.https { builder.https_only() } else { builder.https_or_http() };
     if let Some(name) = &settings.tls.server_name {
@@ -187,7 +218,7 @@ fn https(settings: &UpstreamSettings) -> Result<HttpsConnector<HttpConnector>, S
     Ok(builder.enable_all_versions().wrap_connector(tcp))
 }
 
-fn client(connector: Within<HttpsConnector<HttpConnector>>) -> Client<Within<HttpsConnector<HttpConnector>>, Body> {
+fn client(connector: Within<HttpsConnector<HttpConnector>>) -> Pool {
     Client::builder(TokioExecutor::new())
         .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
@@ -304,6 +335,12 @@ mod tests {
     use super::super::body::{self, read_limited};
     use super::super::tls::tests::{Ca, Files};
     use super::*;
+
+    impl Upstream {
+        fn new(settings: &UpstreamSettings) -> Result<Self, String> {
+            Upstreams::default().to(settings)
+        }
+    }
 
     const LONG: Duration = Duration::from_secs(30);
     const SHORT: Duration = Duration::from_millis(50);

@@ -9,6 +9,7 @@ mod names;
 pub mod operation;
 mod reading;
 pub mod revision;
+pub mod sample;
 pub mod sse;
 pub mod strict;
 pub mod trace;

@@ -36,7 +36,7 @@ impl Revision {
 }
 
 /// Every revision that is spoken.
-pub(crate) const ALL: [Revision; 5] =
+pub const ALL: [Revision; 5] =
     [Revision::V2024_11_05, Revision::V2025_03_26, Revision::V2025_06_18, Revision::V2025_11_25, Revision::V2026_07_28];
 
 #[cfg(test)]

@@ -92,6 +92,13 @@ impl PublicOrigin {
     pub fn host(&self) -> &str {
         Url::parse(&self.0).map_or("", |url| url.host)
     }
+    /// An authority in the form in which two are equal: lower case, without the default port of this scheme.
+    #[must_use]
+    pub fn canonical(&self, authority: &str) -> String {
+        let lower = authority.to_ascii_lowercase();
+        let default_port = if self.is_https() { ":443" } else { ":80" };
+        lower.strip_suffix(default_port).map(str::to_owned).unwrap_or(lower)
+    }
     /// Whether the scheme is https.
     #[must_use]
     pub fn is_https(&self) -> bool {
@@ -331,6 +338,12 @@ mod tests {
         check("https://mcp.example.com", "mcp.example.com", "mcp.example.com", true);
         check("https://mcp.example.com:8443", "mcp.example.com:8443", "mcp.example.com", true);
         check("http://[::1]:8080", "[::1]:8080", "[::1]", false);
+        let https = PublicOrigin::parse("https://mcp.example.com").unwrap();
+        let http = PublicOrigin::parse("http://localhost").unwrap();
+        assert_eq!(https.canonical("MCP.example.com:443"), "mcp.example.com");
+        assert_eq!(https.canonical("mcp.example.com:80"), "mcp.example.com:80");
+        assert_eq!(http.canonical("LOCALHOST:80"), "localhost");
+        assert_eq!(http.canonical("localhost:443"), "localhost:443");
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::rejection::{Denial, RuleId, Unknown};
 /// ```
 /// use gatepost::policy::Permit;
 /// use gatepost::{oauth::scope::ScopeSet, rejection::RuleId};
-/// fn parts(permit: &Permit) -> (RuleId, &ScopeSet) { (permit.rule(), permit.needed()) }
+/// fn parts(permit: &Permit) -> (&RuleId, &ScopeSet) { (permit.rule(), permit.needed()) }
 /// ```
 ///
 /// And there is one for each decision, not more:
@@ -50,8 +50,8 @@ pub struct Permit {
 impl Permit {
     /// Which rule permitted it; of several URIs, the rule of the first.
     #[must_use]
-    pub fn rule(&self) -> RuleId {
-        self.rule
+    pub fn rule(&self) -> &RuleId {
+        &self.rule
     }
     /// The scopes it needed: the route's, then the rule's; of alternatives the one that the token has.
     #[must_use]
@@ -127,7 +127,7 @@ impl Policy {
                     None => denial,
                 });
             }
-            let (rule, needed) = (denial.rule(), denial.needed().cloned().unwrap_or_default());
+            let (rule, needed) = (denial.rule().clone(), denial.needed().cloned().unwrap_or_default());
             Ok(Permit { rule, needed, would_deny: Some(denial) })
         })
     }
@@ -140,12 +140,12 @@ impl Policy {
         for demand in self.demands(named) {
             // A denial counts more than a lack of scope, found before it or not: no step-up would help.
             let demand = demand?;
-            decided_by = decided_by.or(Some(demand.rule));
             let met = demand.met(|scope| self.settings.hierarchy.grants(held, scope));
             needed.extend(met.unwrap_or_else(|| demand.canonical()));
             if met.is_none() && lacking.is_none() {
-                lacking = Some(demand.rule);
+                lacking = Some(demand.rule.clone());
             }
+            decided_by = decided_by.or(Some(demand.rule));
         }
         match lacking {
             None => Ok(Permit { rule: decided_by.unwrap_or(RuleId::Required), needed, would_deny: None }),
@@ -153,7 +153,7 @@ impl Policy {
                 // Where it is hidden nobody gets a challenge, and the time to make one would tell that there is something.
                 let hidden = self.hidden(named).is_some();
                 let challenge = if hidden { needed.clone() } else { self.challenge(held, kept, &needed) };
-                Err(Denial::InsufficientScope { needed, challenge, rule })
+                Err(Denial::InsufficientScope { needed, challenge, message: self.message(&rule), rule })
             }
         }
     }
@@ -240,7 +240,7 @@ impl Policy {
 
     fn method(&self, method: &str, defined: bool) -> Result<Demand, Denial> {
         match self.find_method(method) {
-            Verdict::Closed(rule) => Err(Denial::NotPermitted { rule, undefined_method: !defined }),
+            Verdict::Closed(rule) => Err(Denial::NotPermitted { rule, message: None, undefined_method: !defined }),
             verdict @ (Verdict::Rule(..) | Verdict::Open) => self.weigh(&verdict, None),
         }
     }
@@ -253,23 +253,28 @@ impl Policy {
     /// What the rule that was found demands, its templates filled in.
     fn weigh(&self, verdict: &Verdict<'_>, tool: Option<&str>) -> Result<Demand, Denial> {
         let (rule, effect) = match verdict {
-            Verdict::Closed(rule) => return Err(never(*rule)),
+            Verdict::Closed(rule) => return Err(never(rule.clone())),
             Verdict::Open => return Ok(Demand { rule: RuleId::Default, scopes: Scopes::All(Vec::new()) }),
             Verdict::Rule(place, effect) => (self.rule_id(*place), effect),
         };
         let scopes = || {
             let rendered = effect.scopes().iter().map(|template| template.render(&self.settings.route, tool));
-            let rendered = rendered.collect::<Result<Vec<Scope>, _>>().map_err(|_| never(rule))?;
+            let rendered = rendered.collect::<Result<Vec<Scope>, _>>().map_err(|_| self.refused_by(&rule))?;
             // Nothing named is nothing permitted: an empty list must not turn into `allow`.
-            if rendered.is_empty() { Err(never(rule)) } else { Ok(rendered) }
+            if rendered.is_empty() { Err(self.refused_by(&rule)) } else { Ok(rendered) }
         };
         let scopes = match effect {
-            Effect::Deny => return Err(never(rule)),
+            Effect::Deny => return Err(self.refused_by(&rule)),
             Effect::Allow => Scopes::All(Vec::new()),
             Effect::AllOf(_) => Scopes::All(scopes()?),
             Effect::AnyOf(_) => Scopes::Any(scopes()?),
         };
         Ok(Demand { rule, scopes })
+    }
+
+    /// No scope would help with this rule.
+    fn refused_by(&self, rule: &RuleId) -> Denial {
+        Denial::NotPermitted { rule: rule.clone(), message: self.message(rule), undefined_method: false }
     }
 
     fn grants_all(&self, held: &ScopeSet, scopes: &ScopeSet) -> bool {
@@ -344,7 +349,7 @@ impl Demand {
 
 /// No scope would help.
 fn never(rule: RuleId) -> Denial {
-    Denial::NotPermitted { rule, undefined_method: false }
+    Denial::NotPermitted { rule, message: None, undefined_method: false }
 }
 
 #[cfg(test)]

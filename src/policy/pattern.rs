@@ -3,15 +3,17 @@
 //! where a text exists that only the other pattern matches.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::uri;
 
 /// A pattern as written in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
-    text: Box<str>,
+    // Shared by the routes that take the same policy in.
+    text: Arc<str>,
     dialect: Dialect,
-    tokens: Box<[Token]>,
+    tokens: Arc<[Token]>,
     exact: bool,
 }
 
@@ -68,7 +70,7 @@ impl Pattern {
             Dialect::Name => check_name(text)?,
             Dialect::Uri => check_uri(text)?,
         }
-        Ok(Self { text: text.into(), dialect, tokens: tokens(text, dialect), exact: !text.contains('*') })
+        Ok(Self { text: text.into(), dialect, tokens: tokens(text, dialect).into(), exact: !text.contains('*') })
     }
 
     /// As written.
@@ -111,7 +113,12 @@ impl Pattern {
         if other.exact {
             return self.matches(&other.text);
         }
-        !self.exact && (self.tokens == other.tokens || self.includes(other))
+        // Before its first and behind its last wildcard the other one may match anything: a text that we do not match is found
+        // unless these ends are ours.
+        !self.exact
+            && self.begins(&other.text)
+            && self.ends(&other.text)
+            && (self.tokens == other.tokens || self.includes(other))
     }
 
     /// Whether some text is matched by both (same dialect). Never says no where there is one; patterns so involved that the
@@ -147,6 +154,12 @@ impl Pattern {
     fn begins(&self, text: &str) -> bool {
         let literal = self.text.find('*').unwrap_or(self.text.len());
         text.as_bytes().starts_with(self.text.as_bytes().get(..literal).unwrap_or_default())
+    }
+
+    /// The same for what stands behind the last wildcard.
+    fn ends(&self, text: &str) -> bool {
+        let literal = self.text.rfind('*').map_or(0, |last| last + 1);
+        text.as_bytes().ends_with(self.text.as_bytes().get(literal..).unwrap_or_default())
     }
 
     /// Runs the pattern as an automaton: a state is the number of tokens that are behind us.
@@ -299,7 +312,7 @@ fn tokens(text: &str, dialect: Dialect) -> Box<[Token]> {
 /// The bytes that two patterns can tell apart: those they name, `/`, and 0xFF, which UTF-8 never has, for all others.
 fn alphabet(one: &Pattern, other: &Pattern) -> Vec<u8> {
     let mut bytes = vec![b'/', 0xFF];
-    for token in one.tokens.iter().chain(&other.tokens) {
+    for token in one.tokens.iter().chain(&*other.tokens) {
         match token {
             Token::Byte(byte) => bytes.push(*byte),
             Token::Run | Token::Segment => {}
@@ -509,7 +522,7 @@ mod tests {
     fn fill(pattern: &Pattern, filling: &[String]) -> String {
         let mut filling = filling.iter().cycle();
         let mut text = Vec::new();
-        for token in &pattern.tokens {
+        for token in &*pattern.tokens {
             match token {
                 Token::Byte(byte) => text.push(*byte),
                 Token::Run => text.extend(filling.next().unwrap().bytes()),

@@ -48,10 +48,16 @@ pub struct Rule {
     pub target: Target,
     /// What it demands.
     pub effect: Effect,
+    /// What people are told whom it refuses.
+    pub message: Option<Arc<str>>,
     /// Whether it is enforced where the route only reports.
     pub enforced: bool,
     /// Its line in the file, counted from 1; 0 where it stands in none.
     pub line: usize,
+    /// The file, as messages name it; empty where it stands in none.
+    pub file: Arc<str>,
+    /// The policy that it stands in, by name, and where in it, counted from 0; `None`: among the rules of its route.
+    pub policy: Option<(Arc<str>, usize)>,
 }
 
 /// What a rule is about.
@@ -324,8 +330,19 @@ impl Policy {
     }
 
     /// The name of the rule at `place`.
-    pub(super) fn rule_id(&self, place: usize) -> RuleId {
-        RuleId::Rule { place, line: self.settings.rules.get(place).map_or(0, |rule| rule.line) }
+    #[must_use]
+    pub fn rule_id(&self, place: usize) -> RuleId {
+        let rule = self.settings.rules.get(place);
+        let (line, policy) = rule.map_or((0, None), |rule| (rule.line, rule.policy.clone()));
+        RuleId::Rule { place, line, policy }
+    }
+
+    /// What people are told whom this rule refuses.
+    pub(super) fn message(&self, rule: &RuleId) -> Option<Arc<str>> {
+        match rule {
+            RuleId::Rule { place, .. } => self.settings.rules.get(*place)?.message.clone(),
+            RuleId::Required | RuleId::Default | RuleId::BuiltIn => None,
+        }
     }
 
     /// Whether the rule is enforced where the route only reports.

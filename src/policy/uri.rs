@@ -8,7 +8,8 @@ use percent_encoding::percent_decode_str;
 /// Whether `text` is a URI that has one spelling only: lower-case scheme and host, an address in its shortest form, no user
 /// information, no dot segments, no needless percent-encoding and none that hides a dot, a slash, a backslash or a control
 /// character. That a path may be empty or `/` (RFC 3986 §6.2.3) is left open.
-pub(super) fn is_normal(text: &str) -> bool {
+#[must_use]
+pub fn is_normal(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once(':') else {
         return false;
     };

@@ -58,18 +58,24 @@ impl Denial {
     fn error(&self) -> ErrorObject<'_> {
         match self {
             Self::InsufficientScope { challenge, .. } => {
-                self.row().error(Some(challenge.iter().map(Scope::as_str).collect()), None)
+                self.explained(self.row().error(Some(challenge.iter().map(Scope::as_str).collect()), None))
             }
-            Self::NotPermitted { .. } => self.row().error(None, None),
+            Self::NotPermitted { .. } => self.explained(self.row().error(None, None)),
             Self::Hidden { .. } => self.row().bare_error(),
         }
+    }
+
+    /// With what the rule has people told, in `message`, which clients show, and by itself in `data`.
+    fn explained<'a>(&'a self, error: ErrorObject<'a>) -> ErrorObject<'a> {
+        let data = error.data.map(|data| ErrorData { message: self.told(), ..data });
+        ErrorObject { message: self.message(), data, ..error }
     }
 }
 
 impl Row {
     fn error<'a>(&self, scopes: Option<Vec<&'a str>>, requested: Option<&'a str>) -> ErrorObject<'a> {
         let supported = requested.map(|_| [Revision::V2026_07_28.as_str()]);
-        let data = Some(ErrorData { reason: self.reason, scopes, supported, requested });
+        let data = Some(ErrorData { reason: self.reason, message: None, scopes, supported, requested });
         ErrorObject { data, ..self.bare_error() }
     }
 
@@ -104,6 +110,8 @@ struct ErrorObject<'a> {
 #[derive(Serialize)]
 struct ErrorData<'a> {
     reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scopes: Option<Vec<&'a str>>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -14,12 +14,13 @@ fn insufficient() -> Denial {
     Denial::InsufficientScope {
         needed: set("mcp b"),
         challenge: set("mcp b a"),
-        rule: RuleId::Rule { place: 1, line: 0 },
+        rule: RuleId::Rule { place: 1, line: 0, policy: None },
+        message: None,
     }
 }
 
 fn never(undefined_method: bool) -> Denial {
-    Denial::NotPermitted { rule: RuleId::Default, undefined_method }
+    Denial::NotPermitted { rule: RuleId::Default, message: None, undefined_method }
 }
 
 fn id(json: &str) -> MessageId {
@@ -195,7 +196,8 @@ fn messages_say_what_to_do_and_nothing_of_the_token() {
 fn rules_are_named_as_in_the_file() {
     let check = |rule: RuleId, expect: &str| assert_eq!(rule.to_string(), expect);
     check(RuleId::Required, "required_scopes");
-    check(RuleId::Rule { place: 3, line: 0 }, "rules[3]");
+    check(RuleId::Rule { place: 3, line: 0, policy: None }, "rules[3]");
+    check(RuleId::Rule { place: 3, line: 0, policy: Some(("readers".into(), 1)) }, "policies.readers[1]");
     check(RuleId::Default, "default");
     check(RuleId::BuiltIn, "built_in");
 }
@@ -214,7 +216,8 @@ fn a_batch_is_refused_by_its_worst_message_and_each_request_is_answered() {
     let other = || Denial::InsufficientScope {
         needed: set("mcp z"),
         challenge: set("mcp z"),
-        rule: RuleId::Rule { place: 2, line: 0 },
+        rule: RuleId::Rule { place: 2, line: 0, policy: None },
+        message: None,
     };
     let check = |denials: Vec<Option<Denial>>, reason: &str, codes: [i32; 2]| {
         let rejection = Rejection::of_denials(denials, &batch(BATCH));

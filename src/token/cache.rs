@@ -106,6 +106,7 @@ mod tests {
             keys: KeySource::Discovered,
             algorithms: Vec::new(),
             scope_claims: Vec::new(),
+            scope_claims_merged: false,
             leeway_secs: 0,
             keys_stale_secs_max: 0,
             keys_cooldown_secs: 0,

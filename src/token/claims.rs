@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::jwks::Fingerprint;
 use super::principal::Verified;
-use super::{ClaimPath, IssuerSettings, Recipient, jwt};
+use super::{IssuerSettings, Recipient, jwt};
 use crate::oauth::ids::{Audience, ResourceUri};
 use crate::oauth::scope::{Scope, ScopeSet};
 use crate::rejection::TokenFault;
@@ -38,6 +38,11 @@ impl Claims {
         jwt::read_object(payload).map(Self)
     }
 
+    /// All of them, an object.
+    pub(super) fn into_value(self) -> Value {
+        Value::Object(self.0)
+    }
+
     /// `iss`.
     pub(super) fn issuer(&self) -> Result<&str, TokenFault> {
         match self.0.get("iss") {
@@ -55,20 +60,11 @@ impl Claims {
             return Err(TokenFault::Issuer);
         }
         self.refuse_other_kinds()?;
-        let subject = self.name("sub")?;
-        let mut client = None;
-        for claim in ["client_id", "azp", "cid", "appid"] {
-            client = client.or(self.name(claim)?);
-        }
-        // With neither there is nobody to name in the audit record and to bind a session to.
-        if subject.is_none() && client.is_none() {
-            return Err(TokenFault::Claim);
-        }
-        let expires_at = self.time("exp", Rounding::Down)?.ok_or(TokenFault::Claim)?;
-        let starts_at = self.time("nbf", Rounding::Up)?.max(self.time("iat", Rounding::Up)?).unwrap_or(0);
+        let (subject, client) = self.caller()?;
+        let (expires_at, starts_at) = self.times()?;
         let audience = self.audience()?;
-        let claims = Value::Object(self.0);
-        let scopes = scopes(&claims, &issuer.scope_claims)?;
+        let claims = self.into_value();
+        let scopes = scopes_of(&claims, issuer)?;
         let issuer = issuer.issuer.clone();
         let verified = Arc::new(Verified { issuer, subject, client, scopes, expires_at, claims });
         Ok(Verdict { verified, audience, starts_at, key })
@@ -76,7 +72,7 @@ impl Claims {
 
     /// Tokens of the same issuer that are no access tokens (RFC 8725 §3.11, RFC 9068 §5), and those that are bound to a
     /// key of the sender: as a plain bearer token, such a one may have been stolen (RFC 9449 §7.1, RFC 8705 §3).
-    fn refuse_other_kinds(&self) -> Result<(), TokenFault> {
+    pub(super) fn refuse_other_kinds(&self) -> Result<(), TokenFault> {
         if ["at_hash", "c_hash", "events", "cnf"].iter().any(|claim| self.0.contains_key(*claim)) {
             return Err(TokenFault::Type);
         }
@@ -88,6 +84,27 @@ impl Claims {
             return Err(TokenFault::Type);
         }
         Ok(())
+    }
+
+    /// `sub`, and the client: the first of `client_id`, `azp`, `cid`, `appid`.
+    pub(super) fn caller(&self) -> Result<(Option<String>, Option<String>), TokenFault> {
+        let subject = self.name("sub")?;
+        let mut client = None;
+        for claim in ["client_id", "azp", "cid", "appid"] {
+            client = client.or(self.name(claim)?);
+        }
+        // With neither there is nobody to name in the audit record and to bind a session to.
+        if subject.is_none() && client.is_none() {
+            return Err(TokenFault::Claim);
+        }
+        Ok((subject, client))
+    }
+
+    /// `exp`, and the later of `nbf` and `iat`.
+    pub(super) fn times(&self) -> Result<(u64, u64), TokenFault> {
+        let expires_at = self.time("exp", Rounding::Down)?.ok_or(TokenFault::Claim)?;
+        let starts_at = self.time("nbf", Rounding::Up)?.max(self.time("iat", Rounding::Up)?).unwrap_or(0);
+        Ok((expires_at, starts_at))
     }
 
     /// A string when present.
@@ -118,7 +135,7 @@ impl Claims {
         Ok(Some(seconds.min(TIME_MAX)))
     }
 
-    fn audience(&self) -> Result<Vec<String>, TokenFault> {
+    pub(super) fn audience(&self) -> Result<Vec<String>, TokenFault> {
         match self.0.get("aud") {
             None => Err(TokenFault::Audience),
             Some(Value::String(one)) => Ok(vec![one.clone()]),
@@ -134,17 +151,13 @@ impl Verdict {
         if !recipient.issuers.contains(&self.verified.issuer) {
             return Err(TokenFault::Issuer);
         }
-        if now >= self.verified.expires_at.saturating_add(leeway_secs) {
+        if has_expired(self.verified.expires_at, now, leeway_secs) {
             return Err(TokenFault::Expired);
         }
-        if now.saturating_add(leeway_secs) < self.starts_at {
+        if is_early(self.starts_at, now, leeway_secs) {
             return Err(TokenFault::NotYetValid);
         }
-        // A token that was issued for another resource is how a malicious server would act as its caller elsewhere.
-        if !self.audience.iter().any(|audience| is_for(audience, recipient)) {
-            return Err(TokenFault::Audience);
-        }
-        Ok(())
+        names(&self.audience, recipient)
     }
 
     /// An estimate of the memory that the verdict takes.
@@ -155,6 +168,28 @@ impl Verdict {
         let names: usize = names.into_iter().flatten().map(String::len).sum();
         512 + audience + scopes + names + weight_bytes(&self.verified.claims)
     }
+}
+
+/// Whether a token that expires then is of no use any more.
+pub(super) fn has_expired(expires_at: u64, now: u64, leeway_secs: u64) -> bool {
+    now >= expires_at.saturating_add(leeway_secs)
+}
+
+/// Whether a token that starts then is of no use yet.
+pub(super) fn is_early(starts_at: u64, now: u64, leeway_secs: u64) -> bool {
+    now.saturating_add(leeway_secs) < starts_at
+}
+
+/// Whether an audience names `recipient`. A token that was issued for another resource is how a malicious server would act as
+/// its caller elsewhere.
+pub(super) fn names(audience: &[String], recipient: &Recipient) -> Result<(), TokenFault> {
+    if audience.iter().any(|audience| is_for(audience, recipient)) { Ok(()) } else { Err(TokenFault::Audience) }
+}
+
+/// The scopes of `claims`, an object, as this issuer writes them.
+pub(super) fn scopes_of(claims: &Value, issuer: &IssuerSettings) -> Result<ScopeSet, TokenFault> {
+    let present = issuer.scope_claims.iter().filter_map(|path| path.find(claims));
+    scopes(present.take(if issuer.scope_claims_merged { usize::MAX } else { 1 }))
 }
 
 /// A fraction of a second is never in the token's favour.
@@ -195,17 +230,20 @@ fn bare_origin(resource: &ResourceUri) -> Option<&str> {
     (!authority.contains(['/', '?', '#'])).then_some(origin)
 }
 
-/// The scopes of the first of `paths` that the token has: a string split on U+0020 alone, or an array of one scope each.
-/// A text that is no scope token (RFC 6749 §3.3), an empty one among them, can equal no scope of a rule; it is left out
-/// and grants nothing.
-fn scopes(claims: &Value, paths: &[ClaimPath]) -> Result<ScopeSet, TokenFault> {
-    let set = |texts: &mut dyn Iterator<Item = &str>| texts.filter_map(|text| Scope::parse(text).ok()).collect();
-    match paths.iter().find_map(|path| path.find(claims)) {
-        None => Ok(ScopeSet::default()),
-        Some(Value::String(text)) => Ok(set(&mut text.split(' '))),
-        Some(Value::Array(items)) => Ok(set(&mut strings(items)?)),
-        Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) => Err(TokenFault::Claim),
+/// The scopes of all of these claims: a string split on U+0020 alone, or an array of one scope each. A text that is no scope
+/// token (RFC 6749 §3.3), an empty one among them, can equal no scope of a rule; it is left out and grants nothing.
+fn scopes<'a>(claims: impl Iterator<Item = &'a Value>) -> Result<ScopeSet, TokenFault> {
+    let mut scopes = ScopeSet::default();
+    for claim in claims {
+        let texts: Vec<&str> = match claim {
+            Value::String(text) => text.split(' ').collect(),
+            Value::Array(items) => strings(items)?.collect(),
+            // One of the wrong type spoils the token, whatever the others say.
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => return Err(TokenFault::Claim),
+        };
+        texts.into_iter().filter_map(|text| Scope::parse(text).ok()).for_each(|scope| scopes.insert(scope));
     }
+    Ok(scopes)
 }
 
 fn strings(items: &[Value]) -> Result<impl Iterator<Item = &str>, TokenFault> {

@@ -10,6 +10,8 @@ use super::{Fetch, FetchError, Fetched, jwks};
 use crate::mcp::strict;
 use crate::oauth::ids::is_loopback_host;
 
+/// What is said of metadata that speaks for somebody else.
+pub(super) const OTHER_ISSUER: &str = "`issuer` of the metadata is not the configured issuer";
 const DEPTH_MAX: usize = 16;
 /// `Fetch` promises 3 s; a promise that is not kept must not stop refreshing for ever.
 const GET_TIMEOUT: Duration = Duration::from_secs(5);
@@ -17,6 +19,8 @@ const GET_TIMEOUT: Duration = Duration::from_secs(5);
 /// An issuer's metadata.
 #[derive(Debug)]
 pub(super) struct Metadata {
+    /// Where it was found.
+    pub(super) url: String,
     /// As the issuer sent it.
     pub(super) document: Bytes,
     /// `jwks_uri`; where keys are wanted it is present.
@@ -31,7 +35,7 @@ pub(super) async fn discover(fetch: &dyn Fetch, issuer: &str, keys_wanted: bool)
     let mut reasons = Vec::new();
     for url in well_known(issuer) {
         let found = match get(fetch, &url).await {
-            Ok(answer) => read(&answer, issuer).map_err(|reason| format!("{url}: {reason}")),
+            Ok(answer) => read(&answer, &url, issuer).map_err(|reason| format!("{url}: {reason}")),
             Err(reason) => Err(reason),
         };
         match found {
@@ -70,7 +74,7 @@ pub(super) fn shown(url: &str) -> &str {
 
 /// Where metadata may be: RFC 8414 §3.1 puts the well-known part between host and path, OpenID Connect Discovery §4 after
 /// the path. Both drop a slash at the end of the issuer first.
-fn well_known(issuer: &str) -> [String; 2] {
+pub(super) fn well_known(issuer: &str) -> [String; 2] {
     let issuer = issuer.strip_suffix('/').unwrap_or(issuer);
     let after_scheme = issuer.find("://").map_or(0, |colon| colon + 3);
     let authority = issuer.get(after_scheme..).unwrap_or_default();
@@ -82,19 +86,19 @@ fn well_known(issuer: &str) -> [String; 2] {
     ]
 }
 
-fn read(answer: &Fetched, issuer: &str) -> Result<Metadata, &'static str> {
+fn read(answer: &Fetched, url: &str, issuer: &str) -> Result<Metadata, &'static str> {
     strict::check(&answer.body, DEPTH_MAX).map_err(|fault| fault.0)?;
     let document: Value = serde_json::from_slice(&answer.body).map_err(|_| "the metadata is not JSON")?;
     // Exact (RFC 8414 §3.3): metadata in another issuer's name would put that one's keys in this one's place.
     if document.get("issuer").and_then(Value::as_str) != Some(issuer) {
-        return Err("`issuer` of the metadata is not the configured issuer");
+        return Err(OTHER_ISSUER);
     }
     let jwks_uri = match document.get("jwks_uri") {
         None => None,
         Some(Value::String(url)) if is_fetchable(url) => Some(url.clone()),
         Some(_) => return Err("`jwks_uri` is neither https nor http on loopback"),
     };
-    Ok(Metadata { document: answer.body.clone(), jwks_uri, max_age: answer.max_age })
+    Ok(Metadata { url: url.to_owned(), document: answer.body.clone(), jwks_uri, max_age: answer.max_age })
 }
 
 /// Whether a URL may be fetched: https, or http on loopback; no user information.
@@ -166,7 +170,7 @@ mod tests {
     fn metadata_speaks_for_the_configured_issuer_alone() {
         let check = |body: &'static str, ok: bool| {
             let answer = Fetched { status: 200, body: Bytes::from_static(body.as_bytes()), max_age: None };
-            assert_eq!(read(&answer, "https://as.example").is_ok(), ok, "{body}");
+            assert_eq!(read(&answer, "url", "https://as.example").is_ok(), ok, "{body}");
         };
         check(r#"{"issuer":"https://as.example","jwks_uri":"https://keys.example/jwks"}"#, true);
         check(r#"{"issuer":"https://as.example"}"#, true);

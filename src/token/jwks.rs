@@ -88,6 +88,10 @@ impl KeySet {
     pub(super) fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
+    /// The algorithm of each key, in the document's order.
+    pub(super) fn algorithms(&self) -> impl Iterator<Item = Algorithm> {
+        self.keys.iter().map(|key| key.algorithm)
+    }
     /// How many keys there are.
     pub(super) fn len(&self) -> usize {
         self.keys.len()

@@ -215,6 +215,11 @@ impl IssuerKeys {
         });
     }
 
+    /// Waits until a round has ended, for well or ill.
+    pub(super) async fn tried(&self) {
+        drop(self.state.subscribe().wait_for(|state| state.fetched + state.failed > 0).await);
+    }
+
     /// Waits until a request asks for a round.
     pub(super) async fn wanted(&self) {
         // The sender is ours, so the channel cannot be closed.

@@ -5,9 +5,11 @@ mod cache;
 mod claims;
 pub mod clock;
 mod discovery;
+pub mod examine;
 mod jwks;
 mod jwt;
 mod keys;
+pub mod look;
 pub mod principal;
 mod refresh;
 mod rsa;
@@ -32,7 +34,7 @@ pub use principal::{ClaimPath, Principal};
 
 use crate::oauth::bearer::AccessToken;
 use crate::oauth::ids::{Audience, Issuer, ResourceUri};
-use crate::rejection::TokenFault;
+use crate::rejection::{Failure, TokenFault};
 use cache::TokenCache;
 use claims::{Claims, Verdict};
 use clock::Clock;
@@ -63,8 +65,10 @@ pub struct IssuerSettings {
     pub keys: KeySource,
     /// The algorithms accepted; never empty, never `none` or HMAC.
     pub algorithms: Vec<Algorithm>,
-    /// The claims that may hold scopes, names or JSON pointers; the first present one counts.
+    /// The claims that may hold scopes, names or JSON pointers.
     pub scope_claims: Vec<ClaimPath>,
+    /// Whether all of them count that are present; else the first one.
+    pub scope_claims_merged: bool,
     /// Clock leeway for `exp`, `nbf`, `iat`; at most 60.
     pub leeway_secs: u64,
     /// How long keys are kept through failures of refreshing.
@@ -134,11 +138,26 @@ pub struct Fetched {
 #[derive(Debug, Clone)]
 pub struct FetchError(pub String);
 
-/// The first 16 hexadecimal digits of the SHA-256 of a token: which token it was, for who has it, and nothing for others.
-#[must_use]
-pub fn digest_prefix(token: &AccessToken) -> String {
-    let digest = cache::token_digest(token.as_str());
-    format!("{:016x}", digest.iter().take(8).fold(0_u64, |prefix, byte| prefix << 8 | u64::from(*byte)))
+/// An access token, and its digest, which is made once.
+#[derive(Debug)]
+pub struct Presented {
+    token: AccessToken,
+    digest: cache::TokenDigest,
+}
+
+impl From<AccessToken> for Presented {
+    fn from(token: AccessToken) -> Self {
+        Self { digest: cache::token_digest(token.as_str()), token }
+    }
+}
+
+impl Presented {
+    /// The first 16 hexadecimal digits of the SHA-256 of the token: which token it was, for who has it, and nothing for
+    /// others.
+    #[must_use]
+    pub fn digest_prefix(&self) -> String {
+        format!("{:016x}", self.digest.iter().take(8).fold(0_u64, |prefix, byte| prefix << 8 | u64::from(*byte)))
+    }
 }
 
 /// Validates access tokens. The background tasks of its issuers end with the last validator that knows them.
@@ -206,8 +225,18 @@ impl Validator {
     }
 
     /// The principal that `token` stands for on a route that asks for `recipient`.
-    pub async fn validate(&self, token: AccessToken, recipient: &Recipient) -> Result<Principal, TokenError> {
-        let digest = cache::token_digest(token.as_str());
+    pub async fn validate(&self, token: impl Into<Presented>, recipient: &Recipient) -> Result<Principal, TokenError> {
+        let Presented { token, digest } = token.into();
+        self.judge(&token, digest, recipient).await
+    }
+
+    /// `digest` is that of `token`.
+    async fn judge(
+        &self,
+        token: &AccessToken,
+        digest: cache::TokenDigest,
+        recipient: &Recipient,
+    ) -> Result<Principal, TokenError> {
         let cached = self.cached(&digest);
         self.cache.looked(cached.is_some());
         if let Some((verdict, issuer)) = cached {
@@ -317,6 +346,15 @@ impl KnownIssuer {
 impl Drop for KnownIssuer {
     fn drop(&mut self) {
         self.refresher.abort();
+    }
+}
+
+impl From<TokenError> for Failure {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Invalid(fault) => Self::InvalidToken(fault),
+            TokenError::KeysUnavailable { retry_after_secs } => Self::KeysUnavailable { retry_after_secs },
+        }
     }
 }
 

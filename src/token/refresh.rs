@@ -218,7 +218,7 @@ pub(super) fn check_file(path: &Path, algorithms: &[Algorithm]) -> Result<(), St
 }
 
 /// A key file's bytes.
-fn read_file(path: &Path) -> Result<Vec<u8>, String> {
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, String> {
     use std::io::Read as _;
     let limit = jwks::DOCUMENT_BYTES_MAX as u64 + 1;
     let mut document = Vec::new();

@@ -1,6 +1,7 @@
 // Unmodified servers behind the gateway, a real authorization server beside it, and real clients that know only a URL;
 // then what a session can hold (session.mjs), a server of the old transport (sse.mjs), the demo, which has all of that
-// in one process (demo.mjs), MCP's conformance suite (conformance.mjs, suite.mjs), and the status page (status.mjs).
+// in one process (demo.mjs), the file that `init` writes (init.mjs), MCP's conformance suite (conformance.mjs, suite.mjs), and
+// the status page (status.mjs).
 //
 // Starts everything on loopback, lets each client make its calls on each route, then judges what the client saw, what
 // reached the server and what the gateway recorded. Arguments: the parts to play, by default all. Exit status: 0 every
@@ -15,6 +16,7 @@ import { counts, isSame, report } from './checks.mjs';
 import { clients, node, python, runClient } from './clients.mjs';
 import { playConformance } from './conformance.mjs';
 import { playDemo, startDemo } from './demo.mjs';
+import { playInit } from './init.mjs';
 import { answering, freePort, listening, start, stopAll } from './programs.mjs';
 import { startRecorder } from './recorder.mjs';
 import { playSession } from './session.mjs';
@@ -78,6 +80,7 @@ if (parts.length === 0 || parts.includes('conformance')) {
   demo ??= await startDemo();
   await playConformance(demo);
 }
+if (parts.length === 0 || parts.includes('init')) await playInit();
 if (parts.length === 0 || parts.includes('suite')) await playSuite(folder);
 if (parts.length === 0 || parts.includes('smuggling')) await playSmuggling();
 if (parts.length === 0 || parts.includes('status')) await playStatus();

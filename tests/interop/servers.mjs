@@ -71,13 +71,13 @@ export function newIssuer(folder) {
   const keys = [{ ...publicKey.export({ format: 'jwk' }), kid, alg: 'ES256', use: 'sig' }];
   writeFileSync(join(folder, 'jwks.json'), JSON.stringify({ keys }));
   const authorization_servers = [{ issuer, jwks_file: 'jwks.json' }];
-  return { authorization_servers, tokenFor: (resource) => tokenFor(resource, privateKey) };
+  return { authorization_servers, tokenFor: (resource, scope) => tokenFor(resource, privateKey, scope) };
 }
 
 // An access token (RFC 9068) for one resource.
-function tokenFor(resource, key) {
+function tokenFor(resource, key, scope = 'interop') {
   const now = Math.floor(Date.now() / 1000);
-  const claims = { iss: issuer, sub: 'alice', client_id: 'interop', aud: resource, scope: 'interop' };
+  const claims = { iss: issuer, sub: 'alice', client_id: 'interop', aud: resource, scope };
   const head = { alg: 'ES256', typ: 'at+jwt', kid };
   const parts = [head, { ...claims, iat: now, exp: now + token_secs }];
   const signed = parts.map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.');

@@ -187,7 +187,8 @@ fn described(settings: &Settings) -> Value {
 fn what_is_shown_is_a_file_that_means_the_same() {
     for entry in std::fs::read_dir("config").unwrap() {
         let path = entry.unwrap().path();
-        if path.extension().is_none_or(|ending| ending != "yaml") {
+        let is_table = path.to_str().unwrap().ends_with(".test.yaml");
+        if is_table || path.extension().is_none_or(|ending| ending != "yaml") {
             continue;
         }
         let shown = described(&config::load(&path).unwrap());
@@ -221,8 +222,8 @@ fn every_key_of_the_file_is_shown() {
     let (mut written, mut shown) = (BTreeSet::new(), BTreeSet::new());
     keys(&serde_yaml::from_str::<Value>(&text).unwrap(), "", &mut written);
     keys(&described(&config::load(Path::new("config/full.yaml")).unwrap()), "", &mut shown);
-    // Without a collector there is nothing to show of it.
-    written.retain(|key| !key.starts_with(".telemetry"));
+    // Without a collector there is nothing to show of it; and what policies say stands among the rules of each route.
+    written.retain(|key| !key.starts_with(".telemetry") && !key.ends_with(".policies"));
     assert_eq!(written.difference(&shown).collect::<Vec<_>>(), [""; 0]);
 }
 

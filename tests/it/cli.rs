@@ -124,6 +124,22 @@ fn check_says_what_a_good_file_amounts_to() {
 }
 
 #[test]
+fn schema_prints_the_schema_that_is_made_of_the_types() {
+    let Output { status, stdout, .. } = gatepost(&["schema"]).output().unwrap();
+    assert!(status.success());
+    assert_eq!(stdout, std::fs::read(root().join("config/gatepost.schema.json")).unwrap());
+    assert_eq!(serde_json::from_slice::<Value>(&stdout).unwrap()["title"], "Routing file of Gatepost");
+}
+
+#[test]
+fn check_says_which_policies_decide_nothing() {
+    let minimal = std::fs::read_to_string("config/minimal.yaml").unwrap();
+    let unused = temporary("unused.yaml", &format!("policies:\n  spare: [{{tools: [a], allow: true}}]\n{minimal}"));
+    let warning = "warning: line 2: policies.spare: no route names it";
+    check(&["check", "--config", unused.to_str().unwrap()], 0, &[warning, ": ok; listen "]);
+}
+
+#[test]
 fn check_warns_of_what_is_not_enforced_or_not_hidden() {
     let minimal = std::fs::read_to_string("config/minimal.yaml").unwrap();
     let (head, rules) = minimal.split_once("    rules:").unwrap();
@@ -201,6 +217,7 @@ fn the_readme_says_how_to_serve_and_what_answers() {
         "cargo run -- run --config config/minimal.yaml",
         "curl -i http://127.0.0.1:8080/mcp",
         "curl http://127.0.0.1:8080/.well-known/oauth-protected-resource/mcp",
+        "cargo run -- test config/minimal.test.yaml",
         "cargo test",
     ];
     assert_eq!(commands, expected, "each of them is run here or by the gate");

@@ -26,7 +26,7 @@ async fn while_it_drains_everybody_is_answered_and_told_to_go() {
     let call = || program.client.tool(PATH, "get_x").token(&token);
     let (reply, idle) = call().send_on(program.client.wire().await).await;
     assert_eq!(reply.passed().header("connection"), None);
-    assert_eq!(reply.header("keep-alive"), Some("timeout=8"), "two seconds less than it may be idle");
+    assert_eq!(reply.header("keep-alive"), Some("timeout=73"), "two seconds less than it may be idle");
     let (streamed, messages) = Answer::stream();
     let (answered, progress) = Answer::stream();
     program.mcp.answer(streamed);

@@ -7,6 +7,8 @@ mod support; // the fakes, the gateway, the client, and the invariants
 #[cfg(test)]
 mod admin; // the listener for operators
 #[cfg(test)]
+mod agree; // explain, test and token decode say what the gateway does
+#[cfg(test)]
 mod answers; // every reason word with its whole answer
 #[cfg(test)]
 mod audit; // what a record says
@@ -19,11 +21,15 @@ mod bodies; // what cannot be inspected is never forwarded
 #[cfg(test)]
 mod cli; // the binary as a process, and the README's commands
 #[cfg(test)]
+mod commands; // explain, test, token decode, completions, man
+#[cfg(test)]
 mod discovery; // documents, relay, CORS, Origin, Host
 #[cfg(test)]
 mod drain; // the way to the end: nobody who honours it loses a request
 #[cfg(test)]
 mod harness; // the harness sees what it promises to see
+#[cfg(test)]
+mod hosts; // several public_urls: each host its own routes, tokens, sessions, pages
 #[cfg(test)]
 mod keys; // issuers that are down, broken, or change their keys
 #[cfg(test)]
@@ -37,9 +43,13 @@ mod metrics; // what is counted, and the documents about it
 #[cfg(test)]
 mod modes; // routes that report, and routes that hide
 #[cfg(test)]
+mod policies; // rules that routes share, words for people, merged claims
+#[cfg(test)]
 mod process; // the program itself
 #[cfg(test)]
 mod reload; // another file takes over while requests are under way
+#[cfg(test)]
+mod scale; // ten thousand routes
 #[cfg(test)]
 mod sessions; // session ids are worthless to anybody else
 #[cfg(test)]
@@ -52,6 +62,8 @@ mod sse_transport; // HTTP+SSE: the stream, its address, and who may post there
 mod standards; // sentences of the RFCs that nothing else here holds
 #[cfg(test)]
 mod streams; // events one by one, ends and breaks
+#[cfg(test)]
+mod survey; // init, check --online and suggest, before servers and issuers of all kinds
 #[cfg(test)]
 mod tidy; // the shape of the source
 #[cfg(test)]

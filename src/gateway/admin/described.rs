@@ -18,7 +18,7 @@ use crate::policy::rule::{Default as Otherwise, Effect, Mode, Rule, Target, Visi
 use crate::token::{ALGORITHMS, ClaimPath, IssuerSettings, KeySource};
 
 /// The texts, made once for each file.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Described {
     config: Bytes,
     policy: Bytes,
@@ -28,7 +28,7 @@ impl Described {
     /// The texts for these settings.
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
-        let policy: Vec<Value> = settings.routes.iter().map(|route| policy(route, settings)).collect();
+        let policy: Vec<Value> = settings.routes.iter().map(policy).collect();
         Self { config: super::pretty(&config(settings)), policy: Value::from(policy).to_string().into() }
     }
 
@@ -82,7 +82,7 @@ fn issuer(server: &IssuerSettings) -> Value {
     let mut all = json!({
         "issuer": server.issuer.as_str(),
         "algorithms": algorithms.collect::<Vec<_>>(),
-        "scope_claims": server.scope_claims.iter().map(ClaimPath::as_str).collect::<Vec<_>>(),
+        "scope_claims": scope_claims(server),
         "leeway_secs": server.leeway_secs,
         "keys": {"stale_secs_max": server.keys_stale_secs_max, "cooldown_secs": server.keys_cooldown_secs},
     });
@@ -92,6 +92,11 @@ fn issuer(server: &IssuerSettings) -> Value {
         KeySource::File(file) => put(&mut all, "jwks_file", Some(path(file))),
     }
     all
+}
+
+fn scope_claims(server: &IssuerSettings) -> Value {
+    let claims: Vec<&str> = server.scope_claims.iter().map(ClaimPath::as_str).collect();
+    if server.scope_claims_merged { json!({"merge": claims}) } else { claims.into() }
 }
 
 /// Every route has the same one.
@@ -106,6 +111,7 @@ fn route(route: &RouteSettings) -> Value {
     let rates = route.limits.rules.iter().copied().chain(std::iter::repeat(None));
     let mut all = json!({
         "name": &*route.name,
+        "public_url": route.public_url.as_str(),
         "path": &*route.path,
         "upstream": upstream(&route.upstream),
         "challenge_scopes": scopes(&route.challenge_scopes),
@@ -157,18 +163,19 @@ fn rule(rule: &Rule, of_each: Option<Rate>) -> Value {
     };
     put(&mut all, effect, Some(value));
     put(&mut all, "rate_per_principal", of_each.map(rate));
+    put(&mut all, "message", rule.message.as_deref().map(Value::from));
     put(&mut all, "mode", rule.enforced.then(|| "enforce".into()));
     all
 }
 
 /// One route for the page: which names its rules are about, and which scopes they need.
-fn policy(route: &RouteSettings, settings: &Settings) -> Value {
+fn policy(route: &RouteSettings) -> Value {
     let policy = route.policy.settings();
     let rules = policy.rules.iter().enumerate().map(|(place, rule)| {
         let (target, names) = target(&rule.target);
         let scopes = rule.effect.scopes().iter().map(ToString::to_string).collect::<Vec<_>>();
         json!({
-            "rule": format!("rules[{place}]"),
+            "rule": route.policy.rule_id(place).to_string(),
             "line": rule.line,
             "about": target,
             "names": names,
@@ -179,7 +186,7 @@ fn policy(route: &RouteSettings, settings: &Settings) -> Value {
     });
     json!({
         "route": &*route.name,
-        "url": format!("{}{}", settings.public_url.as_str(), route.path),
+        "url": format!("{}{}", route.public_url.as_str(), route.path),
         "upstream": url(&route.upstream),
         "issuers": route.issuers.iter().map(Issuer::as_str).collect::<Vec<_>>(),
         "resource": route.resource.as_str(),
@@ -322,10 +329,11 @@ fn telemetry(telemetry: &Telemetry) -> Value {
 }
 
 fn timeouts(timeouts: &Timeouts) -> Value {
-    let Timeouts { handshake, head, body, write_stall, keep_alive, connect, answer } = timeouts;
+    let Timeouts { handshake, head, idle, body, write_stall, keep_alive, connect, answer } = timeouts;
     json!({
         "handshake_secs": secs(*handshake),
         "head_secs": secs(*head),
+        "idle_secs": secs(*idle),
         "body_secs": secs(*body),
         "write_stall_secs": secs(*write_stall),
         "keep_alive_secs": keep_alive.map_or(0, secs),

@@ -53,8 +53,10 @@ struct Shared {
     /// Whether trouble is logged.
     logs: bool,
     state: Mutex<State>,
-    /// For threads: something to write, to reopen, or written.
-    changed: Condvar,
+    /// For the thread: something to do. Waking costs a call of the system, so it is told only while it waits.
+    work: Condvar,
+    /// For who waits until all is written.
+    empty: Condvar,
     /// For tasks that wait for room.
     shrinks: Notify,
     written: AtomicU64,
@@ -65,18 +67,29 @@ struct Shared {
 struct State {
     lines: VecDeque<Arc<[u8]>>,
     bytes: usize,
+    thread: Thread,
+    /// How many wait until all is written.
+    flushing: usize,
     reopen: bool,
     /// How many have the lane.
     held: usize,
-    /// Nobody has it, all is written, and its thread is done.
-    ended: bool,
     /// Whether lines were dropped since nothing waited.
     drops: bool,
 }
 
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Thread {
+    #[default]
+    Works,
+    /// Waits for something to do.
+    Parked,
+    /// Nobody has the lane, and all is written.
+    Done,
+}
+
 /// What the thread does next.
 enum Task {
-    Write(Arc<[u8]>),
+    Write,
     Reopen,
     End,
 }
@@ -91,7 +104,8 @@ impl Lane {
             path,
             logs,
             state: Mutex::new(State { held: 1, ..State::default() }),
-            changed: Condvar::new(),
+            work: Condvar::new(),
+            empty: Condvar::new(),
             shrinks: Notify::new(),
             written: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
@@ -174,8 +188,9 @@ impl Lanes {
     /// Has files looked for by their names again. At once, also while they cannot be written to.
     pub(super) fn reopen(&self) {
         for lane in self.going_on() {
-            lane.state().reopen = true;
-            lane.changed.notify_all();
+            let mut state = lane.state();
+            state.reopen = true;
+            lane.hurry(&mut state);
         }
     }
 
@@ -216,7 +231,7 @@ impl Shared {
     /// Has it from now on, unless its thread is done.
     fn have(self: Arc<Self>) -> Option<Lane> {
         let mut state = self.state();
-        if state.ended {
+        if state.thread == Thread::Done {
             return None;
         }
         state.held += 1;
@@ -225,9 +240,13 @@ impl Shared {
     }
 
     fn flush(&self, time: Duration) -> usize {
+        let mut state = self.state();
+        state.flushing += 1;
+        self.hurry(&mut state);
         let waits = |state: &mut State| !state.lines.is_empty();
-        let waited = self.changed.wait_timeout_while(self.state(), time, waits);
-        waited.unwrap_or_else(PoisonError::into_inner).0.lines.len()
+        let mut state = self.empty.wait_timeout_while(state, time, waits).unwrap_or_else(PoisonError::into_inner).0;
+        state.flushing -= 1;
+        state.lines.len()
     }
 
     fn stats(&self) -> LaneStats {
@@ -244,24 +263,36 @@ impl Shared {
     fn push(&self, state: &mut State, line: Arc<[u8]>) {
         state.bytes += line.len();
         state.lines.push_back(line);
-        self.changed.notify_all();
+        if state.thread == Thread::Parked {
+            self.hurry(state);
+        }
+    }
+
+    /// Has the thread look at once.
+    fn hurry(&self, state: &mut State) {
+        if state.thread == Thread::Parked {
+            state.thread = Thread::Works;
+        }
+        self.work.notify_one();
     }
 
     /// The thread: writes until the lane is gone and nothing waits.
     fn write_all(&self, mut output: Output) {
+        let mut lines = Vec::new();
         let mut fails = false;
         loop {
-            let line = match self.next() {
-                Task::Write(line) => line,
+            match self.next(&mut lines, output.bytes_at_once()) {
+                Task::Write => {}
                 Task::Reopen => {
                     output.look();
                     continue;
                 }
                 Task::End => return,
-            };
-            match output.write(&line) {
+            }
+            let (whole, outcome) = output.write(&lines);
+            self.wrote(whole);
+            match outcome {
                 Ok(()) => {
-                    self.wrote(line.len());
                     if self.logs && fails {
                         tracing::info!(output = self.output, "audit records are written again");
                     }
@@ -278,34 +309,53 @@ impl Shared {
         }
     }
 
-    /// What to do next; waits for it. A line stays queued until it is written.
-    fn next(&self) -> Task {
-        let idle = |state: &mut State| state.lines.is_empty() && !state.reopen && state.held > 0;
-        let mut state = self.changed.wait_while(self.state(), idle).unwrap_or_else(PoisonError::into_inner);
+    /// What to do next; waits for it, and a moment longer while there are fewer than `bytes_max`, so that one call of the system
+    /// writes many. Lines stay queued until they are written.
+    fn next(&self, lines: &mut Vec<Arc<[u8]>>, bytes_max: usize) -> Task {
+        let mut state = self.state();
+        if state.lines.is_empty() && !state.reopen && state.held > 0 {
+            state.thread = Thread::Parked;
+            let parked = |state: &mut State| state.thread == Thread::Parked;
+            state = self.work.wait_while(state, parked).unwrap_or_else(PoisonError::into_inner);
+        }
+        let gathers =
+            |state: &mut State| state.bytes < bytes_max && state.flushing == 0 && !state.reopen && state.held > 0;
+        state = self.work.wait_timeout_while(state, MOMENT, gathers).unwrap_or_else(PoisonError::into_inner).0;
         if std::mem::take(&mut state.reopen) {
             return Task::Reopen;
         }
-        if let Some(line) = state.lines.front() {
-            return Task::Write(Arc::clone(line));
+        lines.clear();
+        let mut bytes = 0_usize;
+        for line in &state.lines {
+            bytes = bytes.saturating_add(line.len());
+            if bytes > bytes_max && !lines.is_empty() {
+                break;
+            }
+            lines.push(Arc::clone(line));
         }
-        state.ended = true;
-        Task::End
+        if lines.is_empty() && state.held == 0 {
+            state.thread = Thread::Done;
+            return Task::End;
+        }
+        Task::Write
     }
 
-    fn wrote(&self, bytes: usize) {
+    fn wrote(&self, lines: usize) {
+        self.written.fetch_add(lines as u64, Ordering::Relaxed);
         let mut state = self.state();
-        state.lines.pop_front();
+        let bytes: usize = state.lines.drain(..lines).map(|line| line.len()).sum();
         state.bytes -= bytes;
         state.drops &= !state.lines.is_empty();
+        if state.lines.is_empty() && state.flushing > 0 {
+            self.empty.notify_all();
+        }
         drop(state);
-        self.written.fetch_add(1, Ordering::Relaxed);
-        self.changed.notify_all();
         self.shrinks.notify_waiters();
     }
 
     /// Waits before the next attempt, or until the file may be another.
     fn pause(&self) {
-        let waited = self.changed.wait_timeout_while(self.state(), RETRY, |state| !state.reopen);
+        let waited = self.work.wait_timeout_while(self.state(), RETRY, |state| !state.reopen);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 }
@@ -318,8 +368,9 @@ impl State {
 
 impl Drop for Lane {
     fn drop(&mut self) {
-        self.shared.state().held -= 1;
-        self.shared.changed.notify_all();
+        let mut state = self.shared.state();
+        state.held -= 1;
+        self.shared.hurry(&mut state);
     }
 }
 
@@ -331,3 +382,5 @@ impl fmt::Debug for Lane {
 
 /// How long to wait before an output that failed is tried again.
 const RETRY: Duration = Duration::from_millis(200);
+/// How long a line waits for others.
+const MOMENT: Duration = Duration::from_millis(2);

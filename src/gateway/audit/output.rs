@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 pub struct Output {
     to: To,
     sent: usize,
+    /// Lines that are written at once.
+    buffer: Vec<u8>,
 }
 
 enum To {
@@ -38,7 +40,7 @@ struct LogFile {
 impl Output {
     /// Whatever `writer` is.
     pub fn stream(writer: impl Write + Send + 'static) -> Self {
-        Self { to: To::Stream(Box::new(writer)), sent: 0 }
+        Self::of(To::Stream(Box::new(writer)))
     }
 
     /// Standard output or standard error, past the buffer that the standard library has for it: that one forgets what
@@ -49,7 +51,11 @@ impl Output {
 
     /// The file at `path`, readable to its owner alone where it is made now.
     pub fn file(path: &Path) -> io::Result<Self> {
-        LogFile::open(path).map(|file| Self { to: To::File(file), sent: 0 })
+        LogFile::open(path).map(|file| Self::of(To::File(file)))
+    }
+
+    fn of(to: To) -> Self {
+        Self { to, sent: 0, buffer: Vec::new() }
     }
 
     /// The file's name.
@@ -67,19 +73,39 @@ impl Output {
         }
     }
 
-    /// Writes one line, or what of it an earlier call could not write. After an error the same line is to be given again.
-    pub(super) fn write(&mut self, line: &[u8]) -> io::Result<()> {
-        let written = self.try_write(line);
-        if written.is_err()
+    /// How many bytes may be written at once. What stands beside us on a pipe (standard error, as a rule) writes there too, and
+    /// only what is not longer than this stays whole.
+    pub(super) fn bytes_at_once(&self) -> usize {
+        match &self.to {
+            To::Stream(_) => PIPE_BUF,
+            To::File(_) => FILE_BYTES_AT_ONCE,
+        }
+    }
+
+    /// Writes lines, in one call of the system where it takes them. Says how many were written whole; after an error the others
+    /// are to be given again, and the first of them goes on where it was cut.
+    pub(super) fn write(&mut self, lines: &[impl AsRef<[u8]>]) -> (usize, io::Result<()>) {
+        self.buffer.clear();
+        for line in lines {
+            self.buffer.extend_from_slice(line.as_ref());
+        }
+        let outcome = self.write_buffer();
+        let mut whole = 0;
+        for line in lines {
+            let Some(rest) = self.sent.checked_sub(line.as_ref().len()) else { break };
+            self.sent = rest;
+            whole += 1;
+        }
+        if outcome.is_err()
             && let To::File(file) = &mut self.to
         {
             file.due = true;
             file.cut_at = file.file.metadata().map_or(0, |metadata| metadata.len());
         }
-        written
+        (whole, outcome)
     }
 
-    fn try_write(&mut self, line: &[u8]) -> io::Result<()> {
+    fn write_buffer(&mut self) -> io::Result<()> {
         let writer: &mut dyn Write = match &mut self.to {
             To::Stream(writer) => writer,
             To::File(file) => {
@@ -93,7 +119,7 @@ impl Output {
                 &mut file.file
             }
         };
-        while let Some(rest) = line.get(self.sent..).filter(|rest| !rest.is_empty()) {
+        while let Some(rest) = self.buffer.get(self.sent..).filter(|rest| !rest.is_empty()) {
             match writer.write(rest) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(bytes) => self.sent += bytes,
@@ -101,9 +127,7 @@ impl Output {
                 Err(error) => return Err(error),
             }
         }
-        writer.flush()?;
-        self.sent = 0;
-        Ok(())
+        writer.flush()
     }
 }
 
@@ -164,6 +188,10 @@ fn ends_in_a_line(path: &Path) -> bool {
     last.map_or(true, |last| last == [b'\n'])
 }
 
+/// What a pipe takes in one piece, whoever else writes to it.
+const PIPE_BUF: usize = 4096;
+const FILE_BYTES_AT_ONCE: usize = 64 << 10;
+
 /// How often the name of a file is looked at while lines are written.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -187,6 +215,13 @@ mod tests {
         }
     }
 
+    /// Writes one line.
+    fn write(output: &mut Output, line: &[u8]) -> io::Result<()> {
+        let (whole, outcome) = output.write(&[line]);
+        assert_eq!(whole == 1, outcome.is_ok());
+        outcome
+    }
+
     impl Write for Disk {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let (written, room) = &mut *self.0.lock().unwrap();
@@ -208,14 +243,29 @@ mod tests {
         let disk = Disk::default();
         let mut output = Output::stream(disk.clone());
         disk.give(7);
-        output.write(b"one\n").unwrap();
+        write(&mut output, b"one\n").unwrap();
         for _ in 0..3 {
-            assert!(output.write(b"three\n").is_err());
+            assert!(write(&mut output, b"three\n").is_err());
         }
         assert_eq!(disk.text(), "one\nthr");
         disk.give(100);
-        output.write(b"three\n").unwrap();
-        output.write(b"four\n").unwrap();
+        write(&mut output, b"three\n").unwrap();
+        write(&mut output, b"four\n").unwrap();
+        assert_eq!(disk.text(), "one\nthree\nfour\n");
+    }
+
+    #[test]
+    fn of_lines_that_are_written_at_once_those_that_were_not_are_given_again() {
+        let disk = Disk::default();
+        let mut output = Output::stream(disk.clone());
+        let lines: [&[u8]; 3] = [b"one\n", b"three\n", b"four\n"];
+        disk.give(7);
+        let (whole, outcome) = output.write(&lines);
+        assert!(whole == 1 && outcome.is_err());
+        assert_eq!(disk.text(), "one\nthr");
+        disk.give(100);
+        let (whole, outcome) = output.write(&lines[1..]);
+        assert!(whole == 2 && outcome.is_ok());
         assert_eq!(disk.text(), "one\nthree\nfour\n");
     }
 
@@ -231,20 +281,20 @@ mod tests {
         let (path, old) = (folder.join("audit.log"), folder.join("audit.log.1"));
         let mut output = Output::file(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        output.write(b"one\n").unwrap();
+        write(&mut output, b"one\n").unwrap();
         fs::rename(&path, &old).unwrap();
         output.look();
-        output.write(b"two\n").unwrap();
+        write(&mut output, b"two\n").unwrap();
         fs::remove_file(&path).unwrap();
         output.look();
-        output.write(b"three\n").unwrap();
+        write(&mut output, b"three\n").unwrap();
         let texts = [&old, &path].map(|path| fs::read_to_string(path).unwrap());
         assert_eq!(texts, ["one\n", "three\n"]);
         fs::remove_dir_all(&folder).unwrap();
         output.look();
-        assert!(output.write(b"four\n").is_err(), "nothing is written to a file that nobody can find");
+        assert!(write(&mut output, b"four\n").is_err(), "nothing is written to a file that nobody can find");
         fs::create_dir(&folder).unwrap();
-        output.write(b"four\n").unwrap();
+        write(&mut output, b"four\n").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "four\n");
         fs::remove_dir_all(&folder).unwrap();
     }
@@ -254,8 +304,8 @@ mod tests {
         let folder = folder("breaks");
         let path = folder.join("audit.log");
         fs::write(&path, "{\"half").unwrap();
-        Output::file(&path).unwrap().write(b"one\n").unwrap();
-        Output::file(&path).unwrap().write(b"two\n").unwrap();
+        write(&mut Output::file(&path).unwrap(), b"one\n").unwrap();
+        write(&mut Output::file(&path).unwrap(), b"two\n").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "{\"half\none\ntwo\n");
         fs::remove_dir_all(&folder).unwrap();
     }
@@ -265,14 +315,14 @@ mod tests {
         let folder = folder("anew");
         let path = folder.join("audit.log");
         let mut output = Output::file(&path).unwrap();
-        output.write(b"one\n").unwrap();
+        write(&mut output, b"one\n").unwrap();
         // As a full disk leaves it.
         fs::write(&path, "one\ntw").unwrap();
         output.sent = 2;
         let To::File(file) = &mut output.to else { panic!("a file") };
         file.cut_at = 6;
         File::create(&path).unwrap();
-        output.write(b"two\n").unwrap();
+        write(&mut output, b"two\n").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "two\n");
         fs::remove_dir_all(&folder).unwrap();
     }

@@ -41,9 +41,22 @@ pub(super) enum State {
     /// Nothing to say before `until`.
     Busy { until: Instant },
     /// No request, and no answer on its way.
+    Idle,
+    /// No request ever came, or one that has begun to come goes on too slowly.
     Silent,
     /// An answer that is not taken.
     Stalled,
+}
+
+/// How long a connection may be in each state.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times {
+    /// From its beginning to its first request, and for the head of each one.
+    pub(super) head: Duration,
+    /// Between requests.
+    pub(super) idle: Duration,
+    /// With an answer that is not taken.
+    pub(super) write_stall: Duration,
 }
 
 struct Log {
@@ -52,11 +65,23 @@ struct Log {
     open: HashMap<u64, Option<Instant>>,
     /// The end of the last one.
     quiet_since: Instant,
+    /// Whether anything was ever read.
+    heard: bool,
+    http2: bool,
+    /// Since when the head of a request is coming, in HTTP/1.
+    head_since: Option<Instant>,
 }
 
 impl Exchanges {
     pub(super) fn new() -> Self {
-        let log = Log { begun: 0, open: HashMap::new(), quiet_since: Instant::now() };
+        let log = Log {
+            begun: 0,
+            open: HashMap::new(),
+            quiet_since: Instant::now(),
+            heard: false,
+            http2: false,
+            head_since: None,
+        };
         Self { log: Arc::new(Mutex::new(log)), http2_begun: Arc::default() }
     }
 
@@ -69,6 +94,8 @@ impl Exchanges {
         let id = log.begun;
         log.begun += 1;
         log.open.insert(id, None);
+        log.http2 = http2;
+        log.head_since = None;
         Exchange { exchanges: self.clone(), id }
     }
 
@@ -77,24 +104,40 @@ impl Exchanges {
         self.http2_begun.notified().await;
     }
 
-    /// Whether no request ever came.
-    pub(super) fn is_unused(&self) -> bool {
-        self.log().begun == 0
+    /// Something was read.
+    pub(super) fn heard(&self) {
+        let mut log = self.log();
+        log.heard = true;
+        // In HTTP/2 it may be a PING, and a head that is slow blocks nothing but its connection.
+        if log.open.is_empty() && !log.http2 && log.head_since.is_none() {
+            log.head_since = Some(Instant::now());
+        }
     }
 
-    /// How the connection stands now, where it may be silent and an answer untaken for so long.
-    pub(super) fn state(&self, silence_max: Duration, stall_max: Duration) -> State {
+    /// Whether nothing was ever read.
+    pub(super) fn is_unheard(&self) -> bool {
+        !self.log().heard
+    }
+
+    /// How the connection stands now.
+    pub(super) fn state(&self, times: &Times) -> State {
         let log = self.log();
         let now = Instant::now();
+        // A head may begin at any time, and nobody is woken by that: so it is looked for as often as one may take.
+        let next = now + times.head;
         if log.open.is_empty() {
-            let until = log.quiet_since + silence_max;
-            return if until <= now { State::Silent } else { State::Busy { until } };
+            let (until, then) = match log.head_since {
+                _ if log.begun == 0 => (log.quiet_since + times.head, State::Silent),
+                Some(since) => (since + times.head, State::Silent),
+                None => (log.quiet_since + times.idle, State::Idle),
+            };
+            return if until <= now { then } else { State::Busy { until: until.min(next) } };
         }
         let untaken = log.open.values().filter_map(|since| *since).min();
-        match untaken.map(|since| since + stall_max) {
+        match untaken.map(|since| since + times.write_stall) {
             Some(until) if until <= now => State::Stalled,
-            Some(until) => State::Busy { until: until.min(now + silence_max) },
-            None => State::Busy { until: now + silence_max.min(stall_max) },
+            Some(until) => State::Busy { until: until.min(next) },
+            None => State::Busy { until: next.min(now + times.write_stall) },
         }
     }
 
@@ -176,35 +219,66 @@ mod tests {
     use super::*;
     use crate::gateway::body;
 
-    const SILENCE: Duration = Duration::from_secs(10);
+    const HEAD: Duration = Duration::from_secs(10);
+    const IDLE: Duration = Duration::from_secs(75);
     const STALL: Duration = Duration::from_secs(30);
+    const TIMES: Times = Times { head: HEAD, idle: IDLE, write_stall: STALL };
 
     #[tokio::test(start_paused = true)]
-    async fn silence_counts_from_the_last_end() {
+    async fn a_connection_may_be_idle_from_the_last_end_and_silent_from_the_beginning() {
         let exchanges = Exchanges::new();
-        assert!(exchanges.is_unused());
-        let state = || exchanges.state(SILENCE, STALL);
-        assert_eq!(state(), State::Busy { until: Instant::now() + SILENCE });
-        advance(SILENCE).await;
+        let state = || exchanges.state(&TIMES);
+        assert_eq!(state(), State::Busy { until: Instant::now() + HEAD });
+        advance(HEAD).await;
         assert_eq!(state(), State::Silent);
 
         let (first, second) = (exchanges.begin(false), exchanges.begin(false));
-        assert!(!exchanges.is_unused());
-        advance(SILENCE * 100).await;
-        assert_eq!(state(), State::Busy { until: Instant::now() + SILENCE });
+        advance(IDLE * 100).await;
+        assert_eq!(state(), State::Busy { until: Instant::now() + HEAD });
         drop(first);
-        advance(SILENCE).await;
-        assert_eq!(state(), State::Busy { until: Instant::now() + SILENCE });
+        advance(IDLE).await;
+        assert_eq!(state(), State::Busy { until: Instant::now() + HEAD });
         drop(second);
-        assert_eq!(state(), State::Busy { until: Instant::now() + SILENCE });
-        advance(SILENCE).await;
+        assert_eq!(state(), State::Busy { until: Instant::now() + HEAD });
+        advance(Duration::from_secs(74)).await;
+        assert_eq!(state(), State::Busy { until: Instant::now() + Duration::from_secs(1) });
+        advance(Duration::from_secs(1)).await;
+        assert_eq!(state(), State::Idle);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_has_begun_must_come_soon() {
+        let exchanges = Exchanges::new();
+        assert!(exchanges.is_unheard());
+        let state = || exchanges.state(&TIMES);
+        drop(exchanges.begin(false));
+        advance(Duration::from_secs(74)).await;
+        exchanges.heard();
+        assert!(!exchanges.is_unheard());
+        let begun = Instant::now();
+        for _ in 0..2 {
+            assert_eq!(state(), State::Busy { until: begun + HEAD });
+            advance(HEAD / 2).await;
+            exchanges.heard();
+        }
         assert_eq!(state(), State::Silent);
+        // It came after all; what is read of its body is no head.
+        let request = exchanges.begin(false);
+        exchanges.heard();
+        drop(request);
+        advance(HEAD).await;
+        assert_eq!(state(), State::Busy { until: Instant::now() + HEAD });
+        // A PING says that the client is there.
+        drop(exchanges.begin(true));
+        exchanges.heard();
+        advance(HEAD).await;
+        assert_eq!(state(), State::Busy { until: Instant::now() + HEAD });
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_is_stalled_when_its_next_piece_is_not_asked_for() {
         let exchanges = Exchanges::new();
-        let state = || exchanges.state(SILENCE, STALL);
+        let state = || exchanges.state(&TIMES);
         let mut answer = exchanges.begin(false).answer(body::full(vec![0; 100 << 10]));
         assert_eq!(answer.size_hint().exact(), Some(100 << 10));
         advance(STALL).await;
@@ -215,14 +289,14 @@ mod tests {
             assert!(piece.len() <= PIECE_BYTES_MAX);
             assert_eq!(answer.size_hint().exact(), Some(left << 10));
             assert_eq!(answer.is_end_stream(), left == 0);
-            advance(STALL.saturating_sub(SILENCE)).await;
-            assert_eq!(state(), State::Busy { until: Instant::now() + SILENCE });
-            advance(SILENCE).await;
+            advance(STALL.saturating_sub(HEAD)).await;
+            assert_eq!(state(), State::Busy { until: Instant::now() + HEAD });
+            advance(HEAD).await;
             assert_eq!(state(), State::Stalled);
         }
         assert!(answer.frame().await.is_none());
         drop(answer);
-        assert_eq!(state(), State::Busy { until: Instant::now() + SILENCE });
+        assert_eq!(state(), State::Busy { until: Instant::now() + HEAD });
     }
 
     #[tokio::test(start_paused = true)]
@@ -238,6 +312,6 @@ mod tests {
         let exchanges = Exchanges::new();
         let mut answer = exchanges.begin(false).answer(Quiet.boxed_unsync());
         assert!(tokio::time::timeout(Duration::from_hours(1), answer.frame()).await.is_err());
-        assert_eq!(exchanges.state(SILENCE, STALL), State::Busy { until: Instant::now() + SILENCE });
+        assert_eq!(exchanges.state(&TIMES), State::Busy { until: Instant::now() + HEAD });
     }
 }

@@ -1,25 +1,24 @@
-//! A connection's bytes, and whether any came: one that said nothing can be closed at once, one that began a request is owed
-//! an answer.
+//! A connection's bytes, and when some came: one that said nothing can be closed at once, one that began a request is owed
+//! an answer, and must end what it began.
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::exchange::Exchanges;
+
 /// Passes everything on.
 pub(super) struct Heard<IO> {
     io: IO,
-    any: Arc<AtomicBool>,
+    exchanges: Exchanges,
 }
 
 impl<IO> Heard<IO> {
-    /// And what tells whether a byte was read.
-    pub(super) fn new(io: IO) -> (Self, Arc<AtomicBool>) {
-        let any = Arc::<AtomicBool>::default();
-        (Self { io, any: Arc::clone(&any) }, any)
+    /// Tells `exchanges` of what is read.
+    pub(super) fn new(io: IO, exchanges: Exchanges) -> Self {
+        Self { io, exchanges }
     }
 }
 
@@ -28,7 +27,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Heard<IO> {
         let before = into.filled().len();
         let read = Pin::new(&mut self.io).poll_read(cx, into);
         if into.filled().len() > before {
-            self.any.store(true, Ordering::Relaxed);
+            self.exchanges.heard();
         }
         read
     }

@@ -35,6 +35,7 @@ struct Server {
 const PATIENT: Timeouts = Timeouts {
     handshake: Duration::from_mins(1),
     head: Duration::from_mins(1),
+    idle: Duration::from_mins(1),
     body: Duration::from_mins(1),
     write_stall: Duration::from_mins(1),
     keep_alive: None,
@@ -44,7 +45,7 @@ const PATIENT: Timeouts = Timeouts {
 /// How long a test waits for what must happen.
 const SOON: Duration = Duration::from_secs(20);
 const SHORT: Duration = Duration::from_millis(100);
-const STRICT: Timeouts = Timeouts { handshake: SHORT, head: SHORT, write_stall: SHORT, ..PATIENT };
+const STRICT: Timeouts = Timeouts { handshake: SHORT, head: SHORT, idle: SHORT, write_stall: SHORT, ..PATIENT };
 
 async fn start(tls: Option<Arc<ServerConfig>>, limits: Limits, timeouts: Timeouts) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -219,6 +220,27 @@ async fn a_silent_connection_is_closed_before_and_after_its_handshake() {
     let mut used = h2(secure.connect(&server, &["h2"]).await, 1 << 16).await;
     used.0.send_request(request("/")).await.unwrap();
     used.1.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_that_was_used_may_be_idle_and_what_begins_on_it_must_not_be_slow() {
+    let server = start(None, Limits::default(), Timeouts { idle: PATIENT.idle, ..STRICT }).await;
+    let mut connection = server.connect().await;
+    get(&mut connection).await;
+    assert!(timeout(SHORT * 5, connection.read_u8()).await.is_err(), "it was closed");
+    get(&mut connection).await;
+    assert!(timeout(SHORT * 5, connection.read_u8()).await.is_err(), "it was closed");
+    connection.write_all(b"G").await.unwrap();
+    let begun = Instant::now();
+    assert_eq!(read_all(&mut connection).await, "");
+    assert!(begun.elapsed() >= SHORT / 2);
+
+    let (mut client, connection) = h2(server.connect().await, 1 << 16).await;
+    for _ in 0..2 {
+        client.send_request(request("/")).await.unwrap();
+        assert!(timeout(SHORT * 5, client.ready()).await.is_ok());
+    }
+    assert!(!connection.is_finished());
 }
 
 #[tokio::test]

@@ -20,9 +20,9 @@ pub(in crate::gateway) struct RouteMeter {
     /// Tools that the file names, each with its place.
     tools: HashMap<Box<str>, usize>,
     /// By operation and reason.
-    requests: Box<[OnceLock<IntCounter>]>,
+    requests: Handles,
     /// By slot and decision.
-    decisions: Box<[OnceLock<IntCounter>]>,
+    decisions: Handles,
     pub(super) decision_seconds: Histogram,
     pub(super) head_seconds: Histogram,
     pub(super) streams: IntGauge,
@@ -33,6 +33,12 @@ pub(in crate::gateway) struct RouteMeter {
     fault: Mutex<Option<Fault>>,
     /// The digest of each tool's description by that of its name.
     descriptions: Mutex<HashMap<Digest, Digest>>,
+}
+
+/// Handles of counts. The room for them is made at the first count: of thousands of routes most are hardly ever called.
+struct Handles {
+    count: usize,
+    room: OnceLock<Box<[OnceLock<IntCounter>]>>,
 }
 
 /// Why a request failed at the server.
@@ -56,7 +62,7 @@ impl RouteMeter {
             places.entry(tool).or_insert(next);
         }
         let slots = metrics.words.len() + places.len() + 1;
-        let unresolved = |count: usize| (0..count).map(|_| OnceLock::new()).collect();
+        let unresolved = |count| Handles { count, room: OnceLock::new() };
         Self {
             route: route.into(),
             tools: places,
@@ -166,6 +172,12 @@ impl RouteMeter {
         };
         let named = self.tools.iter().find(|(_, place)| **place == tool).map(|(name, _)| &**name);
         ("tools/call", named.unwrap_or("other"))
+    }
+}
+
+impl Handles {
+    fn get(&self, place: usize) -> Option<&OnceLock<IntCounter>> {
+        self.room.get_or_init(|| (0..self.count).map(|_| OnceLock::new()).collect()).get(place)
     }
 }
 

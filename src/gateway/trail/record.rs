@@ -46,7 +46,7 @@ pub(super) struct Record {
     /// More than the client was told: the fault of a token, what was expected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) detail: Option<String>,
-    /// Which rule decided: `rules[n]`, counted from 0; `required_scopes`, `default`, or `built_in`.
+    /// Which rule decided: `rules[n]`, counted from 0, or `policies.NAME[n]`; `required_scopes`, `default`, or `built_in`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) rule: Option<String>,
     /// The line of the file that this rule begins in.
@@ -178,7 +178,7 @@ impl Record {
     /// The record as one line without its end.
     pub(super) fn to_line(&self) -> Vec<u8> {
         // A record of strings and numbers always serializes; were it not to, an empty line would show it.
-        escaped(&serde_json::to_string(self).unwrap_or_default()).into_bytes()
+        escaped(serde_json::to_string(self).unwrap_or_default()).into_bytes()
     }
 }
 
@@ -196,7 +196,11 @@ impl Arguments {
 
 /// JSON leaves DEL, the C1 controls, and the characters that break or turn round a line as they are: on the terminal of who
 /// reads the log, U+009B moves the cursor and U+202E reverses the text. They can stand only within strings.
-fn escaped(json: &str) -> String {
+fn escaped(json: String) -> String {
+    // serde has escaped what comes before.
+    if json.bytes().all(|byte| byte < 0x7f) {
+        return json;
+    }
     let mut out = String::with_capacity(json.len());
     for char in json.chars() {
         match char {
@@ -213,6 +217,9 @@ fn escaped(json: &str) -> String {
 
 /// The beginning of a text of a client's.
 pub(in crate::gateway) fn cut(text: &str) -> String {
+    if text.len() <= TEXT_CHARS_MAX {
+        return text.to_owned();
+    }
     text.chars().take(TEXT_CHARS_MAX).collect()
 }
 

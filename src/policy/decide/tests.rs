@@ -34,8 +34,11 @@ fn rule(text: &str) -> Rule {
             ("none", "") => Effect::AllOf(Vec::new()),
             _ => Effect::AllOf(templates(effect)),
         },
+        message: None,
         enforced,
         line: 0,
+        file: "".into(),
+        policy: None,
     }
 }
 
@@ -80,9 +83,9 @@ const RULES: &[&str] = &[
 fn outcome(policy: &Policy, held: &str, operation: &Operation) -> String {
     fn denied(denial: &Denial) -> String {
         match denial {
-            Denial::InsufficientScope { needed, challenge, rule } => format!("lack {rule}: {needed} | {challenge}"),
-            Denial::NotPermitted { rule, undefined_method: false } => format!("never {rule}"),
-            Denial::NotPermitted { rule, undefined_method: true } => format!("undefined {rule}"),
+            Denial::InsufficientScope { needed, challenge, rule, .. } => format!("lack {rule}: {needed} | {challenge}"),
+            Denial::NotPermitted { rule, message: _, undefined_method: false } => format!("never {rule}"),
+            Denial::NotPermitted { rule, message: _, undefined_method: true } => format!("undefined {rule}"),
             Denial::Hidden { unknown, denial } => format!("unknown {unknown:?}: {}", denied(denial)),
         }
     }

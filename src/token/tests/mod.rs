@@ -227,6 +227,7 @@ fn issuer(name: &str) -> IssuerSettings {
         keys: KeySource::Uri(format!("{name}/jwks")),
         algorithms: vec![Algorithm::ES256, Algorithm::ES384, Algorithm::RS256, Algorithm::PS256, Algorithm::EdDSA],
         scope_claims: vec![ClaimPath::parse("scope").unwrap(), ClaimPath::parse("scp").unwrap()],
+        scope_claims_merged: false,
         leeway_secs: 30,
         keys_stale_secs_max: 86_400,
         keys_cooldown_secs: 10,

@@ -58,7 +58,8 @@ struct Lines {
 }
 
 impl World {
-    /// Everything up and ready, with `file` for the gateway: `{listen}`, `{issuer}` and `{upstream}` in it are replaced.
+    /// Everything up and ready, with `file` for the gateway: `{listen}`, `{port}`, `{issuer}` and `{upstream}` in it
+    /// are replaced.
     pub(crate) async fn start(file: &str) -> Self {
         Self::start_at(file, Clock::system()).await
     }
@@ -302,6 +303,7 @@ pub(crate) fn file(lines: &str) -> String {
 /// The file with the places of everything in it.
 pub(crate) fn filled(file: &str, address: SocketAddr, issuer: &AuthorizationServer, mcp: &McpServer) -> String {
     file.replace("{listen}", &address.to_string())
+        .replace("{port}", &address.port().to_string())
         .replace("{issuer}", issuer.issuer())
         .replace("{upstream}", &mcp.url())
 }

@@ -14,6 +14,7 @@ fn validator(world: &World) -> Validator {
         keys: KeySource::Discovered,
         algorithms: vec![Algorithm::ES256],
         scope_claims: vec![ClaimPath::parse("scope").unwrap()],
+        scope_claims_merged: false,
         leeway_secs: 0,
         keys_stale_secs_max: 60,
         keys_cooldown_secs: 1,
