@@ -162,7 +162,9 @@ mod issued {
     use gatepost::oauth::bearer::AccessToken;
     use gatepost::oauth::ids::{Audience, Issuer, PublicOrigin, ResourceUri};
     use gatepost::token::clock::Clock;
-    use gatepost::token::{Algorithm, ClaimPath, Fetch, FetchError, Fetched, IssuerSettings, KeySource, Recipient, Validator};
+    use gatepost::token::{
+        Algorithm, ClaimPath, Fetch, FetchError, Fetched, IssuerSettings, KeySource, Recipient, Validator,
+    };
     use http::{HeaderMap, HeaderValue, header};
 
     const ISSUER: &str = "https://auth.example.com/realms/acme";
@@ -196,7 +198,9 @@ mod issued {
                 r#"{{"iss":"{ISSUER}","aud":"https://mcp.example.com/mcp","exp":{},"iat":{NOW},"jti":"1","sub":"auth0|5f7c8ec7c33c6c004bbafe82","client_id":"desktop-assistant","scope":"mcp things:read"}}"#,
                 NOW + 3600
             );
-            let signed = [r#"{"alg":"ES256","typ":"at+jwt","kid":"1"}"#, &claims].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
+            let signed = [r#"{"alg":"ES256","typ":"at+jwt","kid":"1"}"#, &claims]
+                .map(|part| URL_SAFE_NO_PAD.encode(part))
+                .join(".");
             let signature = pair.sign(&SystemRandom::new(), signed.as_bytes()).expect("a signature");
             let token = format!("Bearer {signed}.{}", URL_SAFE_NO_PAD.encode(signature));
             Self { header: HeaderValue::try_from(token).expect("ASCII"), jwks_file }
@@ -233,8 +237,10 @@ const LIMITS: ReadLimits = ReadLimits { depth_max: 64, batch_max: 50 };
 
 /// A call whose body takes about so many bytes: prose with an escape and a letter outside ASCII now and then.
 fn call(tool: &str, bytes: usize) -> String {
-    let line = r#"The committee went through what was left over; “nothing” was \"open\", and so the meeting was closed.\n"#;
-    let head = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{tool}","arguments":{{"text":""#);
+    let line =
+        r#"The committee went through what was left over; “nothing” was \"open\", and so the meeting was closed.\n"#;
+    let head =
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{tool}","arguments":{{"text":""#);
     let room = bytes.saturating_sub(head.len() + 4);
     let text = if room < line.len() { "x".repeat(room) } else { line.repeat(room / line.len()) };
     format!(r#"{head}{text}"}}}}}}"#)
