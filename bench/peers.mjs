@@ -152,7 +152,7 @@ function nginxConfiguration({ folder, port, server, certificate, workload }) {
     (kind) => `${kind}_temp_path ${folder}/${kind};`,
   );
   return `daemon off;
-worker_processes 1;
+master_process off;
 worker_rlimit_nofile 20000;
 error_log stderr error;
 pid ${folder}/nginx-${port}.pid;
