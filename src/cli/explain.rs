@@ -277,7 +277,10 @@ impl Explained<'_> {
                 let detail = detail.map_or(String::new(), |detail| format!(" ({})", words::plain(&detail)));
                 row(
                     "answer",
-                    &format!("refused: {}{detail}{hidden}; beside what is said of the connection, Content-Length and Date:", rejection.reason()),
+                    &format!(
+                        "refused: {}{detail}{hidden}; beside what is said of the connection, Content-Length and Date:",
+                        rejection.reason()
+                    ),
                 );
                 lines.push(String::new());
                 lines.push(wire(answer));
